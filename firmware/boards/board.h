@@ -1,0 +1,53 @@
+/* What a board is to the firmware. One folder beside this file implements it per board. */
+#ifndef BOARD_H
+#define BOARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Why the board last started. */
+enum board_reset_cause {
+    BOARD_RESET_POWER = 0,
+    BOARD_RESET_PIN = 1,
+    BOARD_RESET_SOFTWARE = 2,
+    BOARD_RESET_WATCHDOG = 3,
+    BOARD_RESET_FAULT = 4, /* the fault handler restarted it */
+};
+
+extern const char board_name[];       /* "stm32f746", "native", ...; at most 15 characters */
+extern const uint32_t board_clock_hz; /* ticks a second of board_cycles() */
+extern const uint32_t board_rx_bytes; /* bytes that may arrive unread before any is lost */
+
+/* Clocks, caches, cycle counter, watchdog, link port at 115,200 baud 8N1. First call of main(). */
+void board_init(void);
+
+/* Moves up to `max` received bytes to `dst`; returns how many, 0 at once if there are none. */
+size_t board_read(uint8_t *dst, size_t max);
+
+/* Sends `n` bytes; returns when the last has left the shift register. */
+void board_write(const uint8_t *src, size_t n);
+
+/* Changes the link's speed, 115,200..2,000,000 baud. Returns 0, or -1 (unchanged) if it cannot. */
+int board_set_baud(uint32_t baud);
+
+/* Ticks since start-up; never wraps in practice. Must be called at least every 2^32 ticks. */
+uint64_t board_cycles(void);
+
+/* Deepest use of the stack so far, bytes. */
+uint32_t board_stack_peak(void);
+
+/* Bytes lost so far because they were not read in time, or arrived damaged (overrun, framing, noise). */
+uint32_t board_rx_lost(void);
+
+enum board_reset_cause board_reset_cause(void);
+
+/* Must be called at least every 2 s once board_init() has run, or the board resets. */
+void board_watchdog_kick(void);
+
+/* Restarts the board; does not return. */
+void board_reset(void);
+
+/* The application may do nothing until the next byte arrives: a place to sleep. May return at any time. */
+void board_idle(void);
+
+#endif
