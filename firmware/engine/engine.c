@@ -1,0 +1,63 @@
+#include "engine.h"
+
+#include <string.h>
+
+static uint16_t *step_counters(const ts_engine *e) {
+    return (uint16_t *)(void *)(e->arena + e->model->steps_offset);
+}
+
+/* Runs stages until the schedule asks for an input row or ends. */
+static void replay(ts_engine *e) {
+    const ts_model *m = e->model;
+    uint16_t *steps = step_counters(e);
+    while (e->position < m->schedule_bytes) {
+        uint32_t op = m->schedule[e->position++];
+        if (op == TS_OP_INPUT) {
+            e->waiting = 1;
+            return;
+        }
+        if (op == TS_OP_WIDE) {
+            op = (uint32_t)m->schedule[e->position] | (uint32_t)m->schedule[e->position + 1] << 8;
+            e->position += 2;
+        }
+        const ts_stage *stage = &m->stages[op];
+        stage->kernel(e, stage, steps[op]++);
+    }
+}
+
+int ts_start(ts_engine *e, const ts_model *model, void *arena, size_t arena_bytes) {
+    if (((uintptr_t)arena & 7u) != 0 || arena_bytes < model->arena_bytes) {
+        return TS_ERR_ARENA;
+    }
+    e->model = model;
+    e->arena = arena;
+    e->position = 0;
+    e->input_rows = 0;
+    e->waiting = 0;
+    memset(step_counters(e), 0, model->n_stages * sizeof(uint16_t));
+    replay(e);
+    return TS_OK;
+}
+
+int8_t *ts_input_row(const ts_engine *e) {
+    return e->waiting ? ts_row_out(e, e->model->input, e->input_rows) : NULL;
+}
+
+int ts_run(ts_engine *e) {
+    if (!e->waiting) {
+        return TS_ERR_STATE;
+    }
+    e->waiting = 0;
+    e->input_rows++;
+    replay(e);
+    return TS_OK;
+}
+
+const int8_t *ts_output(const ts_engine *e, uint32_t index, uint32_t *bytes) {
+    if (e->waiting || index >= e->model->n_outputs) {
+        return NULL;
+    }
+    const ts_tensor *t = &e->model->tensors[e->model->outputs[index]];
+    *bytes = t->height * t->row_bytes;
+    return ts_row(e, e->model->outputs[index], 0);
+}

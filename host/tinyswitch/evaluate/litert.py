@@ -1,0 +1,113 @@
+"""A model under LiteRT's reference kernels: the oracle every board is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from tinyswitch.errors import TinyswitchError
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An 8-bit feature map of a model's boundary; real = scale * (q - zero_point)."""
+
+    shape: tuple[int, int, int]  # height, width, channels
+    dtype: np.dtype  # int8 or uint8
+    scale: float
+    zero_point: int
+
+
+def rows_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(height, width, channels) of a batch-1 tensor: the last axis is channels, missing ones are 1."""
+    dims = tuple(int(d) for d in shape)
+    dims = dims[1:] if len(dims) > 1 and dims[0] == 1 else dims
+    dims = (1,) * (3 - len(dims)) + dims
+    if len(dims) != 3:
+        raise ValueError(f"shape {shape} has a batch or more than three other dimensions")
+    return dims
+
+
+class LiteRtModel:
+    """Runs one model, one frame at a time, on one thread.
+
+    Inputs and outputs are 8-bit: where the model begins with QUANTIZE of a float input or ends with
+    DEQUANTIZE, the integer side of that operator is the boundary, as it is on the link.
+    """
+
+    def __init__(self, path: Path):
+        try:
+            self._interpreter = Interpreter(
+                str(path),
+                num_threads=1,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+                experimental_preserve_all_tensors=True,
+            )
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = str(error).strip().splitlines() or ["no reason given"]
+            raise TinyswitchError(f"{path}: LiteRT does not load it: {reason[0]}") from None
+        self._details = {t["index"]: t for t in self._interpreter.get_tensor_details()}
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1:
+            raise TinyswitchError(f"{path}: {len(inputs)} inputs; models with one input are supported")
+        ops = self._interpreter._get_ops_details()
+        self._input = inputs[0]["index"]
+        self._input_index = self._behind(ops, self._input)
+        self._output_indices = [
+            self._before(ops, t["index"]) for t in self._interpreter.get_output_details()
+        ]
+        self.input = self._info(path, self._input_index)
+        self.outputs = [self._info(path, i) for i in self._output_indices]
+
+    def _behind(self, ops: list[dict], index: int) -> int:
+        """The integer tensor that a float input is quantised to; else the input itself."""
+        if self._details[index]["dtype"] != np.float32:
+            return index
+        for op in ops:
+            if op["op_name"] == "QUANTIZE" and index in op["inputs"]:
+                return int(op["outputs"][0])
+        return index
+
+    def _before(self, ops: list[dict], index: int) -> int:
+        """The integer tensor that a float output is dequantised from; else the output itself."""
+        if self._details[index]["dtype"] != np.float32:
+            return index
+        for op in ops:
+            if op["op_name"] == "DEQUANTIZE" and index in op["outputs"]:
+                return int(op["inputs"][0])
+        return index
+
+    def _info(self, path: Path, index: int) -> TensorInfo:
+        detail = self._details[index]
+        dtype = np.dtype(detail["dtype"])
+        if dtype not in (np.int8, np.uint8):
+            raise TinyswitchError(
+                f"{path}: tensor {detail['name']!r} is {dtype}, not 8-bit; quantise the model to full int8"
+            )
+        scale, zero_point = detail["quantization"]
+        try:
+            shape = rows_shape(tuple(detail["shape"]))
+        except ValueError as error:
+            raise TinyswitchError(f"{path}: tensor {detail['name']!r}: {error}") from None
+        return TensorInfo(shape, dtype, float(scale), int(zero_point))
+
+    def run(self, frame: np.ndarray) -> list[np.ndarray]:
+        """Outputs, each of shape (height, width, channels), for one 8-bit frame of ``input.shape``."""
+        detail = self._details[self._input]
+        if frame.dtype != self.input.dtype:
+            raise ValueError(f"frame is {frame.dtype}, the model takes {self.input.dtype}")
+        if detail["dtype"] == np.float32:
+            # scale * (q - zero_point) rounds back to q exactly: the error is far below half a step
+            real = (frame.astype(np.float32) - self.input.zero_point) * np.float32(self.input.scale)
+            self._interpreter.set_tensor(self._input, real.reshape(detail["shape"]))
+        else:
+            self._interpreter.set_tensor(self._input, frame.reshape(detail["shape"]))
+        self._interpreter.invoke()
+        return [
+            self._interpreter.get_tensor(index).reshape(info.shape)
+            for index, info in zip(self._output_indices, self.outputs, strict=True)
+        ]
