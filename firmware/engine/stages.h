@@ -1,0 +1,142 @@
+/* Parameters of every stage kind, and its portable kernel. The compiler fills these structs; what they hold
+ * is checked there, so kernels check nothing. One kind = one file in stages/ = one lowering in
+ * host/tinyswitch/compiler/stages/ = one test. */
+#ifndef STAGES_H
+#define STAGES_H
+
+#include "tinyswitch.h"
+
+/* How a convolution's window moves. Padding below and to the right follows from the output's size. */
+typedef struct ts_window {
+    uint16_t height, width;          /* taps */
+    uint16_t stride_y, stride_x;     /* >= 1 */
+    uint16_t dilation_y, dilation_x; /* >= 1 */
+    uint16_t pad_top, pad_left;      /* rows, pixels */
+} ts_window;
+
+/* From int32 accumulators to int8: clamp(requantise(acc + bias) + zero_point, low, high). */
+typedef struct ts_requant {
+    const int32_t *bias;       /* one a channel */
+    const int32_t *multiplier; /* one a channel, see requantise.h */
+    const int8_t *shift;       /* one a channel */
+    int16_t zero_point;        /* of the output */
+    int8_t low, high;          /* fused activation, within -128..127 */
+} ts_requant;
+
+/* CONV_2D. weights: [channel out][tap y][tap x][channel in of the group]. Taps outside the map count as
+ * input_zero_point. */
+typedef struct ts_conv_params {
+    const int8_t *weights;
+    ts_requant requant;
+    ts_window window;
+    int16_t input_zero_point;
+    uint16_t groups; /* >= 1; channels are split evenly */
+} ts_conv_params;
+void ts_conv(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* CONV_2D with one tap, stride 1, no padding, one group. The input's zero point is folded into the bias. */
+typedef struct ts_pointwise_params {
+    const int8_t *weights; /* [channel out][channel in] */
+    ts_requant requant;
+} ts_pointwise_params;
+void ts_pointwise(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* DEPTHWISE_CONV_2D. weights: [tap y][tap x][channel out]; output channel o reads input channel
+ * o / multiplier. */
+typedef struct ts_depthwise_params {
+    const int8_t *weights;
+    ts_requant requant;
+    ts_window window;
+    int16_t input_zero_point;
+    uint16_t multiplier; /* depth multiplier, >= 1 */
+} ts_depthwise_params;
+void ts_depthwise(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* FULLY_CONNECTED over a whole map; takes one input row a step and needs scratch of one int32 an output if
+ * the input has several rows. weights: [output][row][byte of the row]. The input's zero point is folded into
+ * the bias. LiteRT's reference rounds this operator in double precision, so it is not a ts_requant: output =
+ * clamp(round(acc * scale) + zero_point), halves away from zero. */
+typedef struct ts_dense_params {
+    const int8_t *weights;
+    const int32_t *bias;
+    const double *scale; /* one an output, or the only one */
+    uint8_t per_channel; /* 1: scale has one an output */
+    int16_t zero_point;
+    int8_t low, high;
+} ts_dense_params;
+void ts_dense(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* An operand of ADD or MUL: an axis it lacks is 1 long and repeats. */
+typedef struct ts_operand {
+    int32_t multiplier, shift; /* to the common scale; unused by MUL */
+    int16_t zero_point;
+    uint8_t repeat_y, repeat_x, repeat_channel; /* 1: that axis repeats */
+} ts_operand;
+
+/* ADD: each operand is shifted left by 20, requantised to the common scale, summed, requantised to the
+ * output's. */
+typedef struct ts_binary_params {
+    ts_operand operand[2];
+    int32_t multiplier, shift;
+    int16_t zero_point;
+    int8_t low, high;
+} ts_binary_params;
+void ts_add(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+void ts_mul(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* CONCATENATION of the stage's inputs. */
+typedef struct ts_concat_params {
+    uint8_t axis; /* 0 rows, 1 pixels, 2 channels */
+} ts_concat_params;
+void ts_concat(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* AVERAGE_POOL_2D and MAX_POOL_2D; taps outside the map don't count. Dilation is 1. */
+typedef struct ts_pool_params {
+    ts_window window;
+    int8_t low, high;
+} ts_pool_params;
+void ts_average_pool(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+void ts_max_pool(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+/* AVERAGE_POOL_2D over the whole map: one int32 of scratch a channel instead of a ring; takes a row a step.
+ */
+void ts_global_average(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* MEAN over rows and pixels; takes an input row a step, one int32 of scratch a channel. */
+typedef struct ts_mean_params {
+    int32_t multiplier, shift; /* 1 / count is in the multiplier */
+    int32_t offset;            /* input zero point * count */
+    int16_t zero_point;
+} ts_mean_params;
+void ts_mean(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* PAD with the zero point. */
+typedef struct ts_pad_params {
+    uint16_t top, left, before; /* rows, pixels, channels in front */
+    int8_t value;
+} ts_pad_params;
+void ts_pad(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* RESHAPE where rows change length: the same bytes, cut elsewhere. No parameters. */
+void ts_reshape(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* RESIZE_NEAREST_NEIGHBOR: which input row and pixel each output row and pixel copies. */
+typedef struct ts_resize_params {
+    const uint16_t *rows;   /* one an output row */
+    const uint16_t *pixels; /* one an output pixel */
+} ts_resize_params;
+void ts_resize(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* Any function of one 8-bit value: LOGISTIC, RELU, RELU6, QUANTIZE between 8-bit types. */
+typedef struct ts_lookup_params {
+    const uint8_t *table; /* 256, indexed by the input byte taken as unsigned */
+} ts_lookup_params;
+void ts_lookup(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* SOFTMAX over channels. */
+typedef struct ts_softmax_params {
+    const int32_t
+        *exp; /* 256: exp(-d * beta * scale) as Q0.31 for d = max - x; 0 from TFLite's diff_min on */
+} ts_softmax_params;
+void ts_softmax(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+#endif
