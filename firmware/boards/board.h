@@ -41,6 +41,10 @@ uint32_t board_rx_lost(void);
 
 enum board_reset_cause board_reset_cause(void);
 
+/* What the fault handler found out before it restarted the board: one line of ASCII, at most 200 characters.
+ * NULL unless the cause is BOARD_RESET_FAULT. */
+const char *board_fault(void);
+
 /* Must be called at least every 2 s once board_init() has run, or the board resets. */
 void board_watchdog_kick(void);
 

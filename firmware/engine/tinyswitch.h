@@ -59,6 +59,7 @@ struct ts_stage {
 typedef struct ts_quantisation {
     float scale;
     int32_t zero_point;
+    uint8_t is_unsigned; /* 1: the bytes are uint8; 0: int8 */
 } ts_quantisation;
 
 typedef struct ts_model {
