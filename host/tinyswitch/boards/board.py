@@ -1,0 +1,46 @@
+"""What a board is to the host: a serial port that speaks the link protocol, and a few facts for reports."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+import serial
+
+BAUD = 115200  # every board starts at this speed
+
+
+class Board(ABC):
+    """A board that can be opened; use it as a context manager.
+
+    ``with board as port: client = Client(port)`` opens and closes it.
+    """
+
+    name: str  # "stm32f746" | "native"
+    kind: str  # "real" | "virtual" | "native"
+    cycle_model: str  # one sentence for reports: how its cycle counter advances
+    counts_instructions: bool = False  # True: a cycle is exactly one instruction
+
+    @abstractmethod
+    def open(self) -> serial.Serial:
+        """Starts the board where it has to be started, and opens its link at 115,200 baud.
+
+        Raises :class:`~tinyswitch.errors.TinyswitchError` that names the port or the program.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of the port and of whatever was started; harmless if it isn't open."""
+
+    def failure(self) -> str | None:
+        """One line on why the board stopped by itself; None while it runs or where nobody can know."""
+        return None
+
+    def __enter__(self) -> serial.Serial:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,7 @@
+"""The serial protocol between host and board; docs/link.md gives every byte."""
+
+from tinyswitch.link.client import Client
+from tinyswitch.link.errors import BoardReset, LinkError, LinkLost
+from tinyswitch.link.messages import BoardInfo, ModelInfo, Result
+
+__all__ = ["BoardInfo", "BoardReset", "Client", "LinkError", "LinkLost", "ModelInfo", "Result"]
