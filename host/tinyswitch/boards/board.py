@@ -12,9 +12,9 @@ BAUD = 115200  # every board starts at this speed
 
 
 class Board(ABC):
-    """A board that can be opened; use it as a context manager.
+    """A board that can be opened: ``with connect(...) as board: client = Client(board.open())``.
 
-    ``with board as port: client = Client(port)`` opens and closes it.
+    The context manager only closes what was opened.
     """
 
     name: str  # "stm32f746" | "native"
@@ -37,8 +37,8 @@ class Board(ABC):
         """One line on why the board stopped by itself; None while it runs or where nobody can know."""
         return None
 
-    def __enter__(self) -> serial.Serial:
-        return self.open()
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
