@@ -1,0 +1,95 @@
+"""Nets: architectures read from JSON, and their trained weights read from checkpoints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinyswitch.errors import TinyswitchError
+from tinyswitch.nets import check, compact, published
+from tinyswitch.nets.net import Layer, Net
+
+__all__ = ["MODELS", "Layer", "Net", "Row", "load", "names", "table"]
+
+MODELS = Path(__file__).resolve().parents[3] / "models"  # what the repository ships
+MAX_BYTES = 2**20  # of a net's file
+
+
+def names() -> list[str]:
+    """Names of the nets in models/nets, sorted."""
+    return sorted(file.stem for file in (MODELS / "nets").glob("*.json"))
+
+
+def load(name_or_path: str | Path) -> Net:
+    """The net of that name in models/nets, or in that .json file, in either form (docs/nets.md).
+
+    Raises TinyswitchError, one line, with file, key, value and what is allowed.
+    """
+    file = _find(name_or_path)
+    content = _read_json(file)
+    if "layers" in content:
+        return compact.read(file, file.stem, content)
+    if "blocks" in content or "first_conv" in content:
+        return published.read(file, file.stem.removesuffix("_imagenet"), content)
+    raise TinyswitchError(
+        f'{file}: not a net: neither "layers" (compact form) nor "blocks" (published form) is there'
+    )
+
+
+def _find(name_or_path: str | Path) -> Path:
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith(".json") or "/" in text or "\\" in text:
+        return Path(name_or_path)
+    known = names()
+    if text not in known:
+        raise TinyswitchError(
+            f"{MODELS / 'nets'}: no net {check.show(text)}{check.suggest(text, known)}"
+            f" there are: {', '.join(known) or 'none'}; or give a file NAME.json"
+        )
+    return MODELS / "nets" / f"{text}.json"
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise TinyswitchError(f"{file}: larger than {MAX_BYTES} bytes; not a net")
+        content = json.loads(raw.decode("utf-8"))
+    except OSError as error:
+        raise TinyswitchError(f"{file}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise TinyswitchError(f"{file}: not text in UTF-8 (byte {error.start}); a net is JSON") from None
+    except json.JSONDecodeError as error:
+        raise TinyswitchError(
+            f"{file}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise TinyswitchError(f"{file}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise check.bad(file, "the file", content, "an object {...}")
+    return content
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``invoke nets``."""
+
+    name: str
+    resolution: int
+    macs: int
+    parameters: int
+    checkpoint: str  # "models/..." (shipped), "here" (in the data root or downloaded), "download", "-"
+
+
+def table() -> list[Row]:
+    """The nets in models/nets, largest last."""
+    from tinyswitch import data
+
+    nets = sorted((load(name) for name in names()), key=lambda net: net.macs)
+    return [
+        Row(net.name, net.resolution, net.macs, net.parameters, data.availability(net.checkpoint))
+        for net in nets
+    ]
