@@ -57,9 +57,7 @@ class LiteRtModel:
         ops = self._interpreter._get_ops_details()
         self._input = inputs[0]["index"]
         self._input_index = self._behind(ops, self._input)
-        self._output_indices = [
-            self._before(ops, t["index"]) for t in self._interpreter.get_output_details()
-        ]
+        self._output_indices = [self._before(ops, t["index"]) for t in self._interpreter.get_output_details()]
         self.input = self._info(path, self._input_index)
         self.outputs = [self._info(path, i) for i in self._output_indices]
 

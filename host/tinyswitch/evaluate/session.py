@@ -1,0 +1,128 @@
+"""One model on one board, over a link that may fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import serial
+
+from tinyswitch.boards.board import Board
+from tinyswitch.errors import TinyswitchError
+from tinyswitch.link import BoardInfo, BoardReset, Client, LinkError, LinkLost, ModelInfo, Result
+
+ATTEMPTS = 3  # times a frame is sent before it counts as lost
+REOPEN_S = 10.0  # a board that was pulled out or restarts its USB port has this long to come back
+FAST_BAUDS = (2_000_000, 1_000_000, 921_600, 460_800, 230_400)
+
+
+class FrameLost(Exception):
+    """A frame got no answer in ``ATTEMPTS`` attempts; the board is there and may take the next."""
+
+
+class Session:
+    """Keeps a board ready to answer with one model. A context manager that opens and closes the board.
+
+    ``note`` gets a line for the user whenever something went wrong and was mended.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        model_id: int,
+        note: Callable[[str], None],
+        client: Callable[[serial.Serial], Client] = Client,
+    ):
+        self._board = board
+        self._model_id = model_id
+        self._note = note
+        self._make_client = client
+        self._client: Client
+        self._slow_bauds: set[int] = set()  # speeds that did not work
+        self.info: BoardInfo
+        self.model: ModelInfo
+
+    def __enter__(self) -> Session:
+        try:
+            self._open()
+        except BaseException as error:
+            failure = self._board.failure()
+            self._board.close()
+            if failure and isinstance(error, LinkError):
+                raise TinyswitchError(f"{self._board.name}: {failure}") from None
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._board.close()
+
+    def infer(self, frame: np.ndarray) -> Result:
+        """The board's answer to an 8-bit frame (h, w, c).
+
+        Raises FrameLost, or TinyswitchError when the board is gone or has stopped by itself.
+        """
+        reason = ""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._client.infer(frame)
+            except LinkError as error:
+                reason = str(error)
+                if attempt + 1 < ATTEMPTS:
+                    self._note(f"{reason}; the image is sent again")
+                self._recover(error)
+        raise FrameLost(f"{reason} ({ATTEMPTS} attempts)")
+
+    def _recover(self, error: LinkError) -> None:
+        failure = self._board.failure()
+        if failure:
+            raise TinyswitchError(f"{self._board.name}: {failure}")
+        if not isinstance(error, LinkLost):  # the board answers, but refused something
+            self._client.select(self.model.index)
+            return
+        deadline = time.monotonic() + REOPEN_S
+        while True:
+            self._board.close()
+            try:
+                self._open()
+                return
+            except (TinyswitchError, serial.SerialException, OSError) as again:
+                if time.monotonic() > deadline:
+                    what = (
+                        "restarts again and again" if isinstance(again, BoardReset) else "does not come back"
+                    )
+                    raise TinyswitchError(f"{self._board.name}: {what}: {again}") from None
+                time.sleep(0.5)
+
+    def _open(self) -> None:
+        self._client = self._make_client(self._board.open())
+        self.info = self._client.hello()
+        models = self._client.models()
+        found = [model for model in models if model.id == self._model_id]
+        if not found:
+            names = ", ".join(model.name for model in models) or "none"
+            raise TinyswitchError(
+                f"{self._board.name}: its firmware lacks the model (has: {names}); run build-flash first"
+            )
+        self.model = found[0]
+        if self._board.kind == "real":
+            self._speed_up()
+        self._client.select(self.model.index)
+
+    def _speed_up(self) -> None:
+        """Takes the fastest speed that the board, its cable and this computer manage."""
+        for baud in FAST_BAUDS:
+            if baud in self._slow_bauds:
+                continue
+            try:
+                self._client.set_baud(baud)
+                self._client.hello()
+                return
+            except LinkLost:
+                # The two ends may disagree about the speed now; the reset of a new start agrees on 115200
+                self._slow_bauds.add(baud)
+                self._board.close()
+                self._client = self._make_client(self._board.open())
+                self._client.hello()
+            except (LinkError, serial.SerialException, ValueError):
+                self._slow_bauds.add(baud)

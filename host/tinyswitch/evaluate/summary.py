@@ -1,0 +1,112 @@
+"""From answers to figures: accuracy, agreement with LiteRT, cycles, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from tinyswitch.evaluate.images import Dataset
+from tinyswitch.evaluate.litert import TensorInfo
+from tinyswitch.evaluate.reference import ENGINE, decode
+
+Ranking = Sequence[int]  # classes, best first
+
+
+def ranking(scores: np.ndarray) -> Ranking:
+    """The five best classes; of equal scores the lower class comes first, as on the board."""
+    return [int(index) for index in np.argsort(-scores.ravel().astype(np.int32), kind="stable")[:5]]
+
+
+def accuracy(
+    dataset: Dataset, rankings: Mapping[str, Ranking], classes: int
+) -> tuple[float | None, float | None]:
+    """Top-1 and top-5 over the images (by name) that have a ranking and a label, as fractions.
+
+    None where the figure would mean nothing: labels of other classes, or no more than five classes (top-5).
+    """
+    pairs = [
+        (entry.label, rankings[entry.name])
+        for entry in dataset.entries
+        if entry.label is not None and entry.name in rankings
+    ]
+    if not pairs or dataset.mismatch(classes):
+        return None, None
+    top1 = sum(label == ranked[0] for label, ranked in pairs) / len(pairs)
+    top5 = sum(label in ranked for label, ranked in pairs) / len(pairs)
+    return top1, top5 if classes > 5 else None
+
+
+def board_summary(
+    facts: Mapping[str, Any],
+    answers: Mapping[str, Mapping[str, Any]],
+    host: Mapping[str, list[str]],
+    scores: TensorInfo,
+    dataset: Dataset,
+    memory: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What ``summary.json`` says about a board.
+
+    ``facts`` is ``run.json``; ``answers`` has the lines of ``results.jsonl`` by the image's name; ``host``
+    LiteRT's outputs by the frame's digest; ``scores`` describes output 0; ``memory`` is the build's.
+    Sizes in bytes, ``latency_ms`` is the median of the cycles at the board's clock.
+    """
+    classes = int(np.prod(scores.shape))
+    top1, top5 = accuracy(
+        dataset, {name: [index for index, _ in a["top5"]] for name, a in answers.items()}, classes
+    )
+    host_top1, _ = accuracy(
+        dataset, {name: ranking(decode(host[a["frame"]][0], scores)) for name, a in answers.items()}, classes
+    )
+    cycles = _spread([answer["cycles"] for answer in answers.values()])
+    return {
+        "board": facts["board"],
+        "kind": facts["kind"],
+        "clock_hz": facts["clock_hz"],
+        "engine": facts["engine"],
+        "model": facts["model"],
+        "images": len(dataset),
+        "answered": len(answers),
+        "lost": len(dataset) - len(answers),
+        "top1": top1,
+        "top5": top5,
+        "host_top1": host_top1,
+        "identical_outputs": sum(answer["outputs"] == host[answer["frame"]] for answer in answers.values()),
+        "instructions_per_inference": cycles["median"] if facts["counts_instructions"] else None,
+        "cycles_per_inference": cycles,
+        "latency_ms": cycles["median"] and cycles["median"] / facts["clock_hz"] * 1000,
+        "ram": _ram(memory["ram"], answers),
+        "flash": {key: memory["flash"][key] for key in ("weights", "tables", "code", "total")},
+        "cycle_model": facts["cycle_model"],
+    }
+
+
+def host_summary(
+    model: str, host: Mapping[str, list[str]], scores: TensorInfo, dataset: Dataset
+) -> dict[str, Any]:
+    """What ``summary.json`` says about LiteRT; ``host`` has ``encode``d outputs by the image's name."""
+    rankings = {name: ranking(decode(outputs[0], scores)) for name, outputs in host.items()}
+    top1, top5 = accuracy(dataset, rankings, int(np.prod(scores.shape)))
+    return {
+        "engine": ENGINE,
+        "model": model,
+        "images": len(dataset),
+        "answered": len(host),
+        "top1": top1,
+        "top5": top5,
+    }
+
+
+def _spread(values: Sequence[int]) -> dict[str, int | None]:
+    if not values:
+        return {"min": None, "median": None, "max": None}
+    return {"min": min(values), "median": round(median(values)), "max": max(values)}
+
+
+def _ram(built: Mapping[str, int], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
+    ram: dict[str, int | None] = {key: built[key] for key in ("activations", "scratch", "static")}
+    ram["stack_peak"] = max((answer["stack_peak"] for answer in answers.values()), default=None)
+    ram["total"] = None if ram["stack_peak"] is None else sum(ram.values())
+    return ram
