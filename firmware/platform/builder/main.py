@@ -1,0 +1,104 @@
+"""SCons script of every environment: sources of one board and one application, one program, its upload."""
+
+import sys
+from pathlib import Path
+
+from SCons.Script import AlwaysBuild, COMMAND_LINE_TARGETS, Default, DefaultEnvironment
+
+env = DefaultEnvironment()
+platform = env.PioPlatform()
+board = env.BoardConfig()
+sys.path.insert(0, str(Path(platform.get_dir()) / "builder"))
+
+app = env.GetProjectOption("custom_app")
+board_id = env["BOARD"]
+prefix = board.get("build.cc_prefix")
+root = Path(env.subst("$PROJECT_DIR"))
+firmware = Path(env.subst("$PROJECT_SRC_DIR"))
+output = root / "build" / board_id / app
+generated = output / "generated"
+
+if not any(generated.glob("*.c")):
+    sys.stderr.write(
+        f"Error: {generated}: no generated C files; run `invoke build --board {board_id} --app {app}` first\n"
+    )
+    env.Exit(1)
+
+cpu = list(board.get("build.cpu_flags"))
+embedded = "ldscript" in board.get("build")
+env.Replace(
+    CC=prefix + "gcc",
+    LINK=prefix + "gcc",
+    AR=prefix + "gcc-ar",
+    RANLIB=prefix + "gcc-ranlib",
+    OBJCOPY=prefix + "objcopy",
+    PROGPATH=str(output / "firmware.elf"),
+    SRC_FILTER=f"+<engine/> +<link/*.c> +<apps/{app}/*.c> +<boards/{board_id}/>",
+)
+env.Append(
+    CPPPATH=[str(firmware / folder) for folder in ("engine", "link", "boards")],
+    CFLAGS=["-std=c99"],
+    CCFLAGS=[
+        *cpu,
+        board.get("build.optimise"),
+        "-g",
+        "-ffp-contract=off",  # a fused multiply-add rounds differently from the reference kernels
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-ffunction-sections",
+        "-fdata-sections",
+        f"-ffile-prefix-map={root}=.",  # the same bytes wherever the project lies
+    ],
+    LINKFLAGS=[*cpu, "-Wl,--gc-sections"],
+)
+if embedded:
+    # Start-up code is ours. The C library is newlib and not its nano variant: all that is taken of it are
+    # memcpy and its kin, and nano's copy byte by byte.
+    env.Replace(
+        LDSCRIPT_PATH=str(firmware / "boards" / board_id / board.get("build.ldscript")),
+        SIZETOOL=prefix + "size",
+        SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
+        SIZEPRINTCMD="$SIZETOOL -B -d $SOURCES",
+        SIZEPROGREGEXP=r"^(?:\.vectors|\.text|\.rodata|\.data)\s+(\d+).*",
+        SIZEDATAREGEXP=r"^(?:\.stack|\.dtcm|\.noinit|\.data|\.bss)\s+(\d+).*",
+    )
+    env.Append(LINKFLAGS=["-nostartfiles", "-Wl,--fatal-warnings"])
+
+
+def allow_gnu99(node):
+    """Boards may use what their compiler offers; everything else is plain C99."""
+    flags = ["-std=gnu99" if flag == "-std=c99" else flag for flag in env["CFLAGS"]]
+    return env.Object(node, CFLAGS=flags)
+
+
+env.AddBuildMiddleware(allow_gnu99, f"{firmware / 'boards'}/*")
+env.BuildSources(str(Path("$BUILD_DIR") / "generated"), str(generated))
+program = env.BuildProgram()
+Default(program)
+
+if embedded:
+    env.Depends(program, "$LDSCRIPT_PATH")
+    image = env.Command(
+        str(output / "firmware.bin"),
+        program,
+        env.VerboseAction("$OBJCOPY -O binary $SOURCE $TARGET", "Writing $TARGET"),
+    )
+    Default(image)
+
+    def upload(target, source, env):
+        from flash import flash
+
+        flash(
+            elf=output / "firmware.elf",
+            image=output / "firmware.bin",
+            openocd_board=board.get("upload.openocd_board"),
+            openocd_package=platform.get_package_dir("tool-openocd"),
+            drive=board.get("upload.drive"),
+            port=env.get("UPLOAD_PORT"),
+        )
+
+    AlwaysBuild(env.Alias("upload", image, env.VerboseAction(upload, "Uploading $SOURCE")))
+elif "upload" in COMMAND_LINE_TARGETS:
+    sys.stderr.write(f"Error: {board_id} runs on this computer: nothing to upload\n")
+    env.Exit(1)
