@@ -254,6 +254,7 @@ def _pixel_table(info: TensorInfo) -> np.ndarray:
         slack = 0.05 * (real_high - real_low)
         if abs(low - real_low) <= slack and abs(high - real_high) <= slack:
             real = real_low + (real_high - real_low) * pixels / 255
-            quantised = np.round(real / info.scale) + info.zero_point
+            # Halves go down: with scale 1/127.5 every pixel is one, and -1 must stay the smallest integer
+            quantised = np.ceil(real / info.scale - 0.5 - 1e-6) + info.zero_point
             return np.clip(quantised, limits.min, limits.max).astype(info.dtype)
     return (pixels + limits.min).astype(info.dtype)
