@@ -62,16 +62,10 @@ const int8_t *ts_output(const ts_engine *e, uint32_t index, uint32_t *bytes) {
     return ts_row(e, e->model->outputs[index], 0);
 }
 
-void ts_sum_row(const ts_engine *e, const ts_stage *stage, uint32_t step) {
-    const ts_tensor *in = ts_tensor_at(e, stage->inputs[0]);
-    const int8_t *pixel = ts_row(e, stage->inputs[0], step);
-    int32_t *sums = ts_scratch(e, stage);
-    if (step == 0) {
-        memset(sums, 0, in->channels * sizeof *sums);
-    }
-    for (uint32_t x = 0; x < in->width; x++, pixel += in->channels) {
-        for (uint32_t c = 0; c < in->channels; c++) {
-            sums[c] += pixel[c];
+void ts_sum_row(int32_t *sums, const int8_t *row, uint32_t pixels, uint32_t channels) {
+    for (uint32_t x = 0; x < pixels; x++, row += channels) {
+        for (uint32_t c = 0; c < channels; c++) {
+            sums[c] += row[c];
         }
     }
 }

@@ -25,7 +25,7 @@ static inline int32_t *ts_scratch(const ts_engine *e, const ts_stage *stage) {
     return (int32_t *)(void *)(e->arena + stage->scratch);
 }
 
-/* sums[channel] += every pixel of input row `step`, for stages that reduce a map; clears them at step 0. */
-void ts_sum_row(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+/* sums[channel] += every pixel of a row, for stages that reduce a map. */
+void ts_sum_row(int32_t *sums, const int8_t *row, uint32_t pixels, uint32_t channels);
 
 #endif

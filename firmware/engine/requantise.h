@@ -6,7 +6,8 @@
 
 /* round(x * multiplier * 2^(shift - 31)) as TFLite's MultiplyByQuantizedMultiplier rounds it: a doubling high
  * multiply that rounds half up, then a right shift that rounds half away from zero.
- * multiplier: 0 or in [2^30, 2^31); shift: -31..30, positive to the left (the shifted x wraps, as there). */
+ * |multiplier|: 0 or in [2^30, 2^31] (negative where a filter's scale is); shift: -31..30, positive to the
+ * left (the shifted x wraps, as there). */
 static inline int32_t ts_requantise(int32_t x, int32_t multiplier, int32_t shift) {
     const int32_t left = shift > 0 ? shift : 0;
     const int32_t right = shift > 0 ? 0 : -shift;

@@ -52,15 +52,17 @@ typedef struct ts_depthwise_params {
 } ts_depthwise_params;
 void ts_depthwise(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
-/* FULLY_CONNECTED over a whole map; takes one input row a step and needs scratch of one int32 an output if
- * the input has several rows. weights: [output][row][byte of the row]. The input's zero point is folded into
- * the bias. LiteRT's reference rounds this operator in double precision, so it is not a ts_requant: output =
- * clamp(round(acc * scale) + zero_point), halves away from zero. */
+/* FULLY_CONNECTED. Over a whole map it takes one input row a step and needs scratch of one int32 an output
+ * if the input has several rows; or it is applied at each pixel. weights: [output][row][byte of the row], or
+ * [output][channel]. The input's zero point is folded into the bias. LiteRT's reference rounds this operator
+ * in double precision, so it is not a ts_requant: output = clamp(round(acc * scale) + zero_point), halves
+ * away from zero. */
 typedef struct ts_dense_params {
     const int8_t *weights;
     const int32_t *bias;
     const double *scale; /* one an output, or the only one */
     uint8_t per_channel; /* 1: scale has one an output */
+    uint8_t per_pixel;   /* 1: at each pixel; 0: over the whole map */
     int16_t zero_point;
     int8_t low, high;
 } ts_dense_params;
@@ -101,10 +103,12 @@ void ts_max_pool(const ts_engine *engine, const ts_stage *stage, uint32_t step);
  */
 void ts_global_average(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
-/* MEAN over rows and pixels; takes an input row a step, one int32 of scratch a channel. */
+/* MEAN over rows, pixels or both; one int32 of scratch a value of an output row. Over rows it takes an input
+ * row a step and makes one row. */
 typedef struct ts_mean_params {
     int32_t multiplier, shift; /* 1 / count is in the multiplier */
     int32_t offset;            /* input zero point * count */
+    uint8_t over_rows, over_pixels;
     int16_t zero_point;
 } ts_mean_params;
 void ts_mean(const ts_engine *engine, const ts_stage *stage, uint32_t step);

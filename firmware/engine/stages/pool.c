@@ -71,7 +71,10 @@ void ts_global_average(const ts_engine *e, const ts_stage *stage, uint32_t step)
     const ts_pool_params *p = stage->params;
     const ts_tensor *in = ts_tensor_at(e, stage->inputs[0]);
     int32_t *sums = ts_scratch(e, stage);
-    ts_sum_row(e, stage, step);
+    if (step == 0) {
+        memset(sums, 0, in->channels * sizeof *sums);
+    }
+    ts_sum_row(sums, ts_row(e, stage->inputs[0], step), in->width, in->channels);
     if (step + 1u < in->height) {
         return;
     }

@@ -8,17 +8,19 @@ import numpy as np
 
 INT32_MAX = (1 << 31) - 1
 INT32_MIN = -(1 << 31)
+INT8_MAX = 127
+INT8_MIN = -128
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
-    """(multiplier, shift) with ``real`` ≈ multiplier * 2^(shift - 31), multiplier 0 or in [2^30, 2^31).
+    """(multiplier, shift) with ``real`` ≈ multiplier * 2^(shift - 31), |multiplier| 0 or in [2^30, 2^31].
 
-    Source: tflite ``QuantizeMultiplier``. Shift is in -31..30 for every value this project accepts.
+    Source: tflite ``QuantizeMultiplier``. Negative for the negative weight scales that some converters write.
     """
     if real == 0:
         return 0, 0
     fraction, shift = math.frexp(real)
-    multiplier = int(math.floor(fraction * (1 << 31) + 0.5))
+    multiplier = round_away(fraction * (1 << 31))
     if multiplier == 1 << 31:
         multiplier //= 2
         shift += 1
@@ -46,9 +48,9 @@ def divide_by_power_of_two(x: int, exponent: int) -> int:
     return (x >> exponent) + (1 if (x & mask) > threshold else 0)
 
 
-def round_away(x: np.float32) -> int:
+def round_away(x: float | np.float32) -> int:
     """C ``round``: halves away from zero."""
-    return math.floor(abs(x) + 0.5) * (1 if x >= 0 else -1)
+    return math.floor(abs(float(x)) + 0.5) * (1 if x >= 0 else -1)
 
 
 def saturate(x: int) -> int:

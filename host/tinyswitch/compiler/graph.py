@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(eq=False)
 class Tensor:
-    """A tensor of a ``.tflite``; real = scale * (q - zero_point), per channel where there are several scales."""
+    """A tensor of a ``.tflite``; real = scale * (q - zero_point), per channel if it has several."""
 
     index: int
     name: str

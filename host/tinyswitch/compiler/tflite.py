@@ -94,11 +94,8 @@ class _Reader:
     def _tensor(self, index: int, t: schema.TensorT) -> Tensor:
         name = (t.name or b"").decode(errors="replace")
         what = f"tensor {index} ({name})"
-        if t.type not in DTYPES:
-            # only an operator that uses it makes this an error; it is named there
-            dtype = np.dtype(object)
-        else:
-            dtype = DTYPES[t.type]
+        # another type is an error only where an operator uses it; it is named there
+        dtype = DTYPES.get(t.type, np.dtype(object))
         shape = tuple(int(d) for d in _listed(t.shape))
         elements = 1
         for d in shape:
@@ -106,7 +103,9 @@ class _Reader:
             if d < 1 or elements > MAX_ELEMENTS:
                 raise self._error(f"{what} has shape {shape}; every dimension must be fixed and at least 1")
         scales, zero_points, axis = self._quantisation(what, t.quantization)
-        return Tensor(index, name, shape, dtype, scales, zero_points, axis, self._constant(what, t, dtype, shape))
+        return Tensor(
+            index, name, shape, dtype, scales, zero_points, axis, self._constant(what, t, dtype, shape)
+        )
 
     def _constant(self, what: str, t: schema.TensorT, dtype: np.dtype, shape: tuple) -> np.ndarray | None:
         buffers = _listed(self._model.buffers)
@@ -116,7 +115,7 @@ class _Reader:
         raw = buffer.data
         if raw is None and buffer.offset > 1:  # contents behind the flatbuffer, for large files
             raw = np.frombuffer(self._data, np.uint8)[buffer.offset : buffer.offset + buffer.size]
-        if raw is None or len(raw) == 0 or dtype == object:
+        if raw is None or len(raw) == 0 or dtype.hasobject:
             return None
         raw = np.asarray(raw, np.uint8)
         expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -128,8 +127,9 @@ class _Reader:
         scales = np.asarray(_listed(q.scale) if q else [], np.float32)
         if q is None or len(scales) == 0:
             return np.empty(0, np.float32), np.empty(0, np.int64), 0
-        if not np.all(np.isfinite(scales)) or np.any(scales <= 0):
-            raise self._error(f"{what} has a scale that isn't a positive number")
+        # some converters write filters with negative scales; the lowering checks feature maps
+        if not np.all(np.isfinite(scales)):
+            raise self._error(f"{what} has a scale that isn't a number")
         zero_points = np.asarray(_listed(q.zeroPoint), np.int64)
         if len(zero_points) == 0:
             zero_points = np.zeros(len(scales), np.int64)

@@ -1,0 +1,170 @@
+"""Writes plans as C: one file a model and the table of all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from tinyswitch.compiler.plan import INPUT, FeatureMap, Plan, Stage, Weights
+
+TEMPLATES = Path(__file__).resolve().parents[3] / "templates"
+C_TYPES = {
+    np.dtype(np.int8): "int8_t",
+    np.dtype(np.uint8): "uint8_t",
+    np.dtype(np.uint16): "uint16_t",
+    np.dtype(np.int32): "int32_t",
+    np.dtype(np.float64): "double",
+}
+OP_WIDE = 0xFE  # as in tinyswitch.h
+OP_INPUT = 0xFF
+PER_LINE = 24  # values a line of a table
+
+
+def emit(plans: Sequence[Plan], folder: Path) -> list[Path]:
+    """Writes ``model_N.c`` and ``model_table.c`` into ``folder`` and removes other C files there.
+
+    A file whose contents stay the same is not touched, so that nothing is rebuilt for it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    sources = {
+        f"model_{i}.c": environment.get_template("model.c.j2").render(_ModelText(i, plan).values())
+        for i, plan in enumerate(plans)
+    }
+    sources["model_table.c"] = environment.get_template("model_table.c.j2").render(
+        models=[f"m{i}_model" for i in range(len(plans))],
+        arena_bytes=max((p.arena_bytes for p in plans), default=8),
+    )
+    for old in folder.glob("*.c"):
+        if old.name not in sources:
+            old.unlink()
+    return [_write_if_new(folder / name, text) for name, text in sources.items()]
+
+
+def _write_if_new(path: Path, text: str) -> Path:
+    if not path.exists() or path.read_text() != text:
+        partial = path.with_suffix(".partial")
+        partial.write_text(text)
+        os.replace(partial, path)
+    return path
+
+
+class _ModelText:
+    """Names and initialisers of one model's tables."""
+
+    def __init__(self, index: int, plan: Plan):
+        self._prefix = f"m{index}"
+        self._plan = plan
+        self._tables: list[dict[str, Any]] = []
+        self._names: dict[tuple[str, str, bytes], str] = {}  # equal tables are emitted once
+
+    def values(self) -> dict[str, Any]:
+        """What templates/model.c.j2 is rendered with."""
+        plan = self._plan
+        index = {m: i for i, m in enumerate(plan.maps)}
+        stages = [self._stage(i, s, index) for i, s in enumerate(plan.stages)]
+        tensors = [self._tensor(m) for m in plan.maps]
+        schedule = self._table(np.array(_encode(plan.schedule), np.uint8), "t")
+        outputs = self._table(np.array([index[m] for m in plan.output_maps], np.uint16), "t")
+        return {
+            "prefix": self._prefix,
+            "plan": plan,
+            "tables": self._tables,
+            "tensors": tensors,
+            "stages": stages,
+            "schedule": schedule,
+            "schedule_bytes": len(_encode(plan.schedule)),
+            "outputs": outputs,
+            "output_quantisation": [_quantisation(m) for m in plan.output_maps],
+            "input_quantisation": _quantisation(plan.input_map),
+            "input": index[plan.input_map],
+        }
+
+    def _stage(self, number: int, stage: Stage, index: dict[FeatureMap, int]) -> dict[str, Any]:
+        params = None
+        if stage.struct is not None:
+            params = {
+                "type": stage.struct,
+                "name": f"{self._prefix}_p{number}",
+                "text": self._initialiser(stage.params),
+            }
+        return {
+            "kernel": stage.kernel,
+            "params": params,
+            "inputs": self._table(np.array([index[m] for m in stage.inputs], np.uint16), "t"),
+            "n_inputs": len(stage.inputs),
+            "output": index[stage.output],
+            "scratch": self._plan.scratch.get(stage, 0),
+        }
+
+    def _tensor(self, m: FeatureMap) -> dict[str, Any]:
+        place = self._plan.placements.get(m)
+        return {
+            "map": m,
+            "constant": self._table(m.constant.view(np.int8), "t") if m.constant is not None else "NULL",
+            "offset": place.offset if place else 0,
+            "slots": place.slots if place else m.height,
+        }
+
+    def _initialiser(self, value: Any) -> str:
+        if isinstance(value, Weights):
+            return self._table(value.values, "w")
+        if isinstance(value, np.ndarray):
+            return self._table(value, "t")
+        if isinstance(value, dict):
+            return "{" + ", ".join(f".{k} = {self._initialiser(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, list):
+            return "{" + ", ".join(self._initialiser(v) for v in value) + "}"
+        return _literal(int(value))
+
+    def _table(self, values: np.ndarray, kind: str) -> str:
+        """Name of the table with these values; ``kind`` w for weights, t for others."""
+        c_type = C_TYPES[values.dtype]
+        key = (kind, c_type, values.tobytes())
+        if key not in self._names:
+            name = f"{self._prefix}_{kind}{len(self._tables)}"
+            self._names[key] = name
+            self._tables.append({"type": c_type, "name": name, "text": _rows_of(values)})
+        return self._names[key]
+
+
+def _rows_of(values: np.ndarray) -> str:
+    flat = values.reshape(-1)
+    if flat.dtype == np.float64:
+        texts = [float(v).hex() for v in flat]
+    else:
+        texts = [_literal(v) for v in flat.tolist()]
+    lines = [", ".join(texts[i : i + PER_LINE]) for i in range(0, len(texts), PER_LINE)]
+    return ",\n    ".join(lines)
+
+
+def _literal(value: int) -> str:
+    return "INT32_MIN" if value == -(1 << 31) else str(value)
+
+
+def _quantisation(m: FeatureMap) -> str:
+    return f"{{{float(np.float32(m.scale)).hex()}f, {m.zero_point}, {int(m.dtype == np.uint8)}}}"
+
+
+def _encode(schedule: list[int]) -> list[int]:
+    """Bytes of a schedule; see TS_OP_* in tinyswitch.h."""
+    encoded: list[int] = []
+    for entry in schedule:
+        if entry == INPUT:
+            encoded.append(OP_INPUT)
+        elif entry < OP_WIDE:
+            encoded.append(entry)
+        else:
+            encoded += [OP_WIDE, entry & 0xFF, entry >> 8]
+    return encoded

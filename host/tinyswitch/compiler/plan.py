@@ -1,0 +1,138 @@
+"""A compiled model: stages on feature maps, their schedule and where everything lies in the arena."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyswitch.evaluate.litert import TensorInfo
+
+
+@dataclass(eq=False)
+class FeatureMap:
+    """height x width x channels 8-bit values, channels innermost; real = scale * (q - zero_point)."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    dtype: np.dtype  # int8; uint8 only at the model's boundary
+    scale: float
+    zero_point: int
+    constant: np.ndarray | None = None  # (height, width, channels), in flash
+
+    @property
+    def row_bytes(self) -> int:
+        return self.width * self.channels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    @property
+    def info(self) -> TensorInfo:
+        return TensorInfo(self.shape, self.dtype, self.scale, self.zero_point)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """int8 parameters, counted as weights and not as tables."""
+
+    values: np.ndarray
+
+
+# Which rows of an input a step reads: step -> range of rows.
+Rows = Callable[[int], range]
+
+
+@dataclass(eq=False)
+class Stage:
+    """One operator that makes its output row by row.
+
+    ``params`` mirrors the C struct ``struct`` of firmware/engine/stages.h, field by field: int, float, an
+    array (emitted as a table), :class:`Weights`, a nested dict or a list of those.
+    """
+
+    kernel: str  # C function
+    struct: str | None  # C type of params; None: the kind has none
+    params: dict[str, Any]
+    inputs: list[FeatureMap]
+    output: FeatureMap
+    reads: list[Rows]  # one an input
+    accumulates: bool = False  # a step takes an input row; the output (one row) appears at the last step
+    scratch_bytes: int = 0  # int32 accumulators
+    macs: int = 0
+
+    @property
+    def steps(self) -> int:
+        return self.inputs[0].height if self.accumulates else self.output.height
+
+    def row_made(self, step: int) -> int | None:
+        """Output row that is complete after ``step``."""
+        if not self.accumulates:
+            return step
+        return 0 if step == self.steps - 1 else None
+
+
+INPUT = -1  # in a schedule: the next row of the model's input arrives
+
+
+@dataclass(eq=False)
+class Placement:
+    """Where a feature map lies: row r is at offset + (r % slots) * row_bytes."""
+
+    offset: int
+    slots: int
+
+
+@dataclass(eq=False)
+class Plan:
+    """Everything the generated C says; sizes in bytes."""
+
+    name: str  # file stem, ASCII, at most 47 characters
+    source: Path
+    id: int  # CRC-32 of the .tflite
+    input_map: FeatureMap
+    output_maps: list[FeatureMap]
+    stages: list[Stage]
+    schedule: list[int]  # stage indices and INPUT
+    segments: list[range]  # of stages that run together
+    placements: dict[FeatureMap, Placement]
+    scratch: dict[Stage, int]  # offsets
+    steps_offset: int
+    arena_bytes: int
+    activation_bytes: int
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def input(self) -> TensorInfo:
+        return self.input_map.info
+
+    @property
+    def outputs(self) -> list[TensorInfo]:
+        return [m.info for m in self.output_maps]
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Accumulators and step counters: what the arena holds beyond feature maps."""
+        return self.arena_bytes - self.activation_bytes
+
+    @property
+    def macs(self) -> int:
+        return sum(s.macs for s in self.stages)
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(w.values.nbytes for s in self.stages for w in s.params.values() if isinstance(w, Weights))
+
+    @property
+    def maps(self) -> list[FeatureMap]:
+        """Every feature map, constants included, in the order of the generated table."""
+        seen = dict.fromkeys([self.input_map])
+        for stage in self.stages:
+            seen.update(dict.fromkeys([*stage.inputs, stage.output]))
+        return list(seen)
