@@ -1,7 +1,8 @@
 """Where the tools of a build come from: the PATH first, then what PlatformIO has or can download.
 
-Nothing is fetched when the compiler is on the PATH and the pip package ``scons`` is there, so a build needs no
-registry. If PlatformIO has a tool already, or the PATH has no compiler, PlatformIO's own package manager is in charge.
+Nothing is fetched when the compiler is on the PATH and the pip package ``scons`` is there, so a build needs
+no registry. If PlatformIO has a tool already, or the PATH has no compiler, PlatformIO's package manager is
+in charge.
 """
 
 from __future__ import annotations

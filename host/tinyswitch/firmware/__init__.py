@@ -1,0 +1,72 @@
+"""Firmware: models compiled to C, built by PlatformIO, measured, uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinyswitch.compiler import Plan, compile_model, emit
+from tinyswitch.errors import TinyswitchError
+from tinyswitch.firmware import fit, memory, pio, project
+
+__all__ = ["Build", "build", "report", "upload"]
+
+
+@dataclass(frozen=True)
+class Build:
+    """A firmware that was built."""
+
+    board: str
+    app: str
+    elf: Path
+    models: tuple[Plan, ...]  # in the order of the firmware's model table
+    memory: dict[str, Any]  # what memory.json beside the ELF says; see tinyswitch.firmware.memory
+
+
+def build(board: str, app: str, models: Sequence[Path]) -> Build:
+    """Compiles the ``.tflite`` files and builds the firmware that holds them, in build/BOARD/APP.
+
+    Nothing is rebuilt when nothing has changed. Raises TinyswitchError for models that do not compile or do
+    not fit (by how much, and what would), for C that does not compile, and when a tool is missing.
+    """
+    spec = project.board(board, app)
+    if not models:
+        raise TinyswitchError(f"{board}: no model; name at least one .tflite file")
+    plans = tuple(compile_model(Path(model)) for model in models)
+    with project.locked():
+        spec.output.mkdir(parents=True, exist_ok=True)
+        with _disk_errors(spec.output):
+            spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
+            emit(plans, spec.generated)
+            overflow = pio.compile(spec)
+            if overflow:
+                raise TinyswitchError(fit.refusal(spec, plans, overflow))
+            figures = memory.measure(spec, plans)
+            memory.write(figures, spec.memory_file)
+    return Build(board, app, spec.elf, plans, figures)
+
+
+def upload(build: Build, port: str | None) -> None:
+    """Puts the firmware on the board: by OpenOCD, or by copying it to the board's USB drive.
+
+    ``port`` picks one of several connected boards. Raises TinyswitchError if neither way is open or it fails.
+    """
+    spec = project.board(build.board, build.app)
+    with project.locked():
+        pio.upload(spec, port)
+
+
+def report(build: Build) -> str:
+    """The firmware's flash and RAM as text with bars."""
+    return memory.report(build.memory)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TinyswitchError(f"{error.filename or folder}: {error.strerror or error}") from None
