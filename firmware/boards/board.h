@@ -51,7 +51,8 @@ void board_watchdog_kick(void);
 /* Restarts the board; does not return. */
 void board_reset(void);
 
-/* The application may do nothing until the next byte arrives: a place to sleep. May return at any time. */
+/* The application has nothing to do until the next byte arrives: a place to sleep. May return at any time,
+ * and does after at most 100 ms. */
 void board_idle(void);
 
 #endif

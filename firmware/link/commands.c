@@ -1,0 +1,191 @@
+#include "commands.h"
+
+#include <string.h>
+
+#include "board.h"
+#include "bytes.h"
+#include "image.h"
+#include "model_table.h"
+
+enum {
+    TENSOR_BYTES = 16,
+    NAME_MAX = 47,  /* characters of a model's name */
+    TEXT_MAX = 63,  /* characters of the strings of hello */
+    FAULT_MAX = 255 /* characters of a fault report */
+};
+
+static const ts_refusal none = {TS_LINK_OK, 0};
+
+static ts_refusal refuse(uint8_t code, uint32_t detail) {
+    const ts_refusal refusal = {code, detail};
+    return refusal;
+}
+
+const char *ts_link_error_text(uint8_t code) {
+    static const char *const texts[] = {
+        [TS_LINK_ERR_SESSION] = "not in this session: say hello",
+        [TS_LINK_ERR_VERSION] = "no common protocol version",
+        [TS_LINK_ERR_TYPE] = "unknown command",
+        [TS_LINK_ERR_LENGTH] = "payload has the wrong length",
+        [TS_LINK_ERR_MODEL] = "no such model",
+        [TS_LINK_ERR_STATE] = "not now",
+        [TS_LINK_ERR_OFFSET] = "data does not continue the image",
+        [TS_LINK_ERR_INCOMPLETE] = "image is not complete",
+        [TS_LINK_ERR_BAUD] = "speed out of range",
+        [TS_LINK_ERR_RANGE] = "offset behind the end",
+        [TS_LINK_ERR_ENGINE] = "engine refused the model",
+    };
+    return texts[code];
+}
+
+/* A handler gets a payload of the length that the table below says, and returns behind the answer it has
+ * written; `refusal` is TS_LINK_OK unless it changes it. */
+typedef uint8_t *(*handler)(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal);
+
+static uint8_t *hello(ts_link *l, const uint8_t *payload, uint8_t *p, ts_refusal *refusal) {
+    (void)payload, (void)refusal;
+    const char *fault = board_fault();
+    p = put8(put8(p, TS_LINK_VERSION), board_reset_cause());
+    p = put32(put16(p, ts_model_count), board_clock_hz);
+    p = put32(put32(p, ts_arena_bytes), board_rx_bytes);
+    p = put16(p, TS_LINK_PAYLOAD);
+    p = put_string(p, board_name, TEXT_MAX);
+    p = put_string(p, TS_FIRMWARE_VERSION, TEXT_MAX);
+    p = put_string(p, l->app, TEXT_MAX);
+    return put_string(p, fault ? fault : "", FAULT_MAX);
+}
+
+static uint8_t *put_tensor(uint8_t *p, const ts_tensor *t, const ts_quantisation *q) {
+    p = put16(put16(put16(p, t->height), t->width), t->channels);
+    p = put8(put8(p, q->is_unsigned), 0);
+    return put32(put_float(p, q->scale), (uint32_t)q->zero_point);
+}
+
+static uint8_t *describe(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    (void)l;
+    const uint16_t index = get16(payload);
+    uint16_t output = get16(payload + 2);
+    if (index >= ts_model_count) {
+        *refusal = refuse(TS_LINK_ERR_MODEL, ts_model_count);
+        return answer;
+    }
+    const ts_model *m = ts_model_table[index];
+    if (output > m->n_outputs) {
+        *refusal = refuse(TS_LINK_ERR_RANGE, m->n_outputs);
+        return answer;
+    }
+    uint8_t *p = put32(put32(put16(answer, index), m->id), m->macs);
+    p = put32(put32(put32(p, m->arena_bytes), m->activation_bytes), m->weight_bytes);
+    p = put_tensor(p, &m->tensors[m->input], &m->input_quantisation);
+    p = put_string(put16(p, m->n_outputs), m->name, NAME_MAX);
+    while (output < m->n_outputs && p + TENSOR_BYTES <= answer + TS_LINK_PAYLOAD) {
+        p = put_tensor(p, &m->tensors[m->outputs[output]], &m->output_quantisation[output]);
+        output++;
+    }
+    return p;
+}
+
+static uint8_t *select_model(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    const uint16_t index = get16(payload);
+    if (index < ts_model_count) {
+        ts_image_select(&l->image, ts_model_table[index]);
+    } else {
+        *refusal = refuse(TS_LINK_ERR_MODEL, ts_model_count);
+    }
+    return answer;
+}
+
+static uint8_t *begin(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    (void)payload;
+    const int error = ts_image_begin(&l->image);
+    if (error != TS_LINK_OK) {
+        *refusal = refuse((uint8_t)error, 0);
+    }
+    return put32(answer, l->image.input_bytes);
+}
+
+static uint8_t *finish(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    (void)payload;
+    const ts_image *im = &l->image;
+    if (im->state != TS_LINK_DONE) {
+        *refusal = im->state == TS_LINK_IDLE ? refuse(TS_LINK_ERR_STATE, TS_LINK_IDLE)
+                                             : refuse(TS_LINK_ERR_INCOMPLETE, im->received);
+        return answer;
+    }
+    ts_rank top[TS_LINK_TOP];
+    const uint32_t n = ts_image_top(im, top);
+    uint8_t *p = put32(put64(answer, im->cycles), board_stack_peak());
+    p = put32(put32(p, im->model->arena_bytes), board_rx_lost());
+    p = put8(put32(p, ts_image_output_bytes(im)), n);
+    for (uint32_t i = 0; i < n; i++) {
+        p = put16(put32(p, top[i].index), (uint16_t)top[i].score);
+    }
+    return p + ts_image_outputs(im, 0, p, (uint32_t)(answer + TS_LINK_PAYLOAD - p));
+}
+
+static uint8_t *read_outputs(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    const uint32_t offset = get32(payload);
+    if (l->image.state != TS_LINK_DONE) {
+        *refusal = refuse(TS_LINK_ERR_STATE, l->image.state);
+        return answer;
+    }
+    const uint32_t end = ts_image_output_bytes(&l->image);
+    if (offset > end) {
+        *refusal = refuse(TS_LINK_ERR_RANGE, end);
+        return answer;
+    }
+    return put32(answer, offset) + ts_image_outputs(&l->image, offset, answer + 4, TS_LINK_PAYLOAD - 4);
+}
+
+static uint8_t *abort_image(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    (void)payload, (void)refusal;
+    ts_image_select(&l->image, l->image.model);
+    return answer;
+}
+
+static uint8_t *check_baud(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    (void)l;
+    const uint32_t baud = get32(payload);
+    if (baud < TS_LINK_BAUD || baud > TS_LINK_BAUD_MAX) {
+        *refusal = refuse(TS_LINK_ERR_BAUD, TS_LINK_BAUD_MAX);
+    }
+    return put32(answer, baud);
+}
+
+static uint8_t *reset(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    (void)l, (void)payload, (void)refusal;
+    return answer;
+}
+
+ts_refusal ts_link_command(ts_link *l, const ts_frame *f, uint8_t *answer, uint32_t *answer_bytes) {
+    static const struct {
+        handler handle;
+        uint8_t payload_bytes;
+    } commands[] = {
+        [TS_LINK_HELLO] = {hello, 2},         [TS_LINK_DESCRIBE] = {describe, 4},
+        [TS_LINK_SELECT] = {select_model, 2}, [TS_LINK_BEGIN] = {begin, 0},
+        [TS_LINK_FINISH] = {finish, 0},       [TS_LINK_READ] = {read_outputs, 4},
+        [TS_LINK_ABORT] = {abort_image, 0},   [TS_LINK_SET_BAUD] = {check_baud, 4},
+        [TS_LINK_RESET] = {reset, 0},
+    };
+    if (f->type >= sizeof commands / sizeof *commands || commands[f->type].handle == NULL) {
+        return refuse(TS_LINK_ERR_TYPE, 0);
+    }
+    if (f->payload_bytes != commands[f->type].payload_bytes) {
+        return refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
+    }
+    ts_refusal refusal = none;
+    *answer_bytes = (uint32_t)(commands[f->type].handle(l, f->payload, answer, &refusal) - answer);
+    return refusal;
+}
+
+ts_refusal ts_link_check_data(const ts_link *l, const ts_frame *f) {
+    const ts_image *im = &l->image;
+    if (im->state != TS_LINK_RECEIVING) {
+        return refuse(TS_LINK_ERR_STATE, im->state);
+    }
+    if (f->payload_bytes < 5 || f->payload_bytes - 4 > im->input_bytes - im->received) {
+        return refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
+    }
+    return get32(f->payload) == im->received ? none : refuse(TS_LINK_ERR_OFFSET, im->received);
+}

@@ -1,0 +1,32 @@
+/* Feeds the engine from a stream of bytes and packs what comes out. */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include "link.h"
+
+/* Forgets the image in progress and makes `model` the one to use. */
+void ts_image_select(ts_image *image, const ts_model *model);
+
+/* Starts an image. Returns 0, or TS_LINK_ERR_ENGINE. */
+int ts_image_begin(ts_image *image);
+
+/* Takes the next n bytes; n <= input_bytes - received. Computes whenever a row is complete. */
+void ts_image_data(ts_image *image, const uint8_t *src, uint32_t n);
+
+/* Bytes of all outputs together. */
+uint32_t ts_image_output_bytes(const ts_image *image);
+
+/* Copies at most `max` bytes of the outputs, put one behind the other, from `offset` on; returns how many. */
+uint32_t ts_image_outputs(const ts_image *image, uint32_t offset, uint8_t *dst, uint32_t max);
+
+/* A class and its score. */
+typedef struct ts_rank {
+    uint32_t index;
+    int16_t score;
+} ts_rank;
+
+/* The best of output 0, best first, the lower class first among equals. Returns how many, at most
+ * TS_LINK_TOP. */
+uint32_t ts_image_top(const ts_image *image, ts_rank top[TS_LINK_TOP]);
+
+#endif

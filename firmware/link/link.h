@@ -1,0 +1,51 @@
+/* The board's end of the link: receives frames, runs the engine on the rows in them, answers.
+ *
+ * Use:   ts_link_init(&link, "image");
+ *        for (;;) { if (!ts_link_poll(&link)) board_idle(); board_watchdog_kick(); }
+ *
+ * Works on firmware/boards/board.h, the generated model table and the engine; no allocation, no waiting.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include "codec.h"
+#include "protocol.h"
+#include "tinyswitch.h"
+
+#define TS_FIRMWARE_VERSION "0.1.0"
+
+/* One image on its way through the engine. */
+typedef struct ts_image {
+    ts_engine engine;
+    const ts_model *model;
+    uint64_t cycles;      /* spent computing */
+    uint32_t input_bytes; /* of the whole image */
+    uint32_t received;    /* of these, bytes accepted */
+    uint32_t row_fill;    /* of these, bytes in the row that isn't complete */
+    uint8_t state;        /* enum ts_link_state */
+} ts_image;
+
+typedef struct ts_link {
+    const char *app; /* for hello */
+    ts_image image;
+    uint64_t heard;   /* board_cycles() when the last frame had been handled, or strange bytes began */
+    uint32_t strange; /* bytes since then */
+    uint32_t baud;
+    uint32_t answer_bytes;  /* payload of the last answer; its header is in `answer` */
+    uint16_t session;       /* 0: none */
+    uint8_t next;           /* sequence number expected */
+    uint8_t has_answer;     /* 1: `answer` answers command next - 1 */
+    uint8_t lost_told;      /* 1: LOST was sent for the present gap */
+    uint8_t speed_on_trial; /* 1: no frame has arrived at this speed yet */
+    ts_cobs_decoder decoder;
+    uint8_t frame[TS_LINK_BODY];  /* being received */
+    uint8_t answer[TS_LINK_BODY]; /* last answer, to be sent again if it gets lost */
+} ts_link;
+
+/* Begins without a session and announces the start. `app` is ASCII and stays valid. */
+void ts_link_init(ts_link *link, const char *app);
+
+/* Handles what has arrived; computes as far as that allows. Returns 1 if something had arrived, else 0. */
+int ts_link_poll(ts_link *link);
+
+#endif
