@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,20 @@ def availability(name: str | None) -> str:
     if local(name) or (cache() / name).exists():
         return "here"
     return "download" if name in DOWNLOADS else "-"
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes ``path`` at once or not at all, making its folder; raises TinyswitchError, e.g. for a full disk."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise TinyswitchError(f"{path}: not written: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _download(name: str, download: Download, log) -> Path:

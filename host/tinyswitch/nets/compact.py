@@ -8,9 +8,9 @@ from typing import Any
 
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.nets import check
-from tinyswitch.nets.net import Net, Spec, assemble
+from tinyswitch.nets.net import DATA, Net, Spec, assemble
 
-KEYS = ("resolution", "channels", "bn_eps", "checkpoint", "layers")
+KEYS = ("resolution", "channels", "bn_eps", "data", "checkpoint", "layers")
 
 # kind -> (letters it must have, letters it may have)
 LETTERS = {
@@ -39,11 +39,15 @@ def read(file: Path, name: str, content: dict[str, Any]) -> Net:
     checkpoint = content.get("checkpoint")
     if checkpoint is not None and not _is_relative(checkpoint):
         raise check.bad(file, "checkpoint", checkpoint, "a path inside models/ or the data root")
+    data = content.get("data")
+    if data not in (None, *DATA):
+        raise check.bad(file, "data", data, ", ".join(DATA))
     lines = content["layers"]
     if not isinstance(lines, list) or len(lines) > MAX_LAYERS:
         raise check.bad(file, "layers", lines, f"a list of up to {MAX_LAYERS} lines")
     specs = [_line(file, f"layers[{index}]", line) for index, line in enumerate(lines)]
-    return Net(name, resolution, channels, eps, assemble(file, resolution, channels, specs), checkpoint, file)
+    layers = assemble(file, resolution, channels, specs)
+    return Net(name, resolution, channels, eps, layers, checkpoint, data, file)
 
 
 def _is_relative(text: Any) -> bool:

@@ -10,6 +10,8 @@ from tinyswitch.errors import TinyswitchError
 
 Shape = tuple[int, int, int]  # height, width, channels
 
+DATA = ("imagenet", "digits")  # data sets whose images the project knows where to find
+
 MAX_PARAMETERS = 2**26  # far above what any microcontroller holds; keeps a mistyped number from eating the RAM
 MAX_VALUES = 2**28  # of one feature map
 
@@ -64,6 +66,7 @@ class Net:
     bn_eps: float
     layers: tuple[Layer, ...]
     checkpoint: str | None = None  # its trained weights: path in models/ or in the data root
+    data: str | None = None  # what it classifies: one of DATA
     source: Path | None = None  # the file it was read from
 
     @property

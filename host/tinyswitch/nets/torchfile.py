@@ -71,7 +71,10 @@ def read(path: Path) -> dict[str, np.ndarray]:
             size = path.stat().st_size
             if size > MAX_BYTES:
                 raise TinyswitchError(f"{path}: {size} bytes; checkpoints of up to {MAX_BYTES} are read")
-            return _read_zip(file, size) if zipfile.is_zipfile(file) else _read_stream(file, size)
+            if zipfile.is_zipfile(file):
+                return _read_zip(file, size)
+            file.seek(0)
+            return _read_stream(file, size)
     except OSError as error:
         raise TinyswitchError(f"{path}: {error.strerror or error}") from None
     except DAMAGE as error:
