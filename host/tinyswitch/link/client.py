@@ -2,32 +2,151 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import struct
+
 import numpy as np
 import serial
 
-from tinyswitch.link.messages import BoardInfo, ModelInfo, Result
+from tinyswitch.link.channel import BASE_BAUD, POLL_RESERVE, Channel, Request
+from tinyswitch.link.errors import BoardReset, LinkError, LinkLost
+from tinyswitch.link.messages import BoardInfo, ModelInfo, Result, Summary, Type, split_outputs
+
+HELLO_SECONDS = 10.0  # a board may still be starting
+BOOT_SECONDS = 2.0  # a restart takes less
+NEW_SPEED_SECONDS = 0.9  # a board that hears nothing at a new speed returns to the old one after 1 s
+FRAME_BYTES = 20  # of a DATA frame beyond its part of the image, at most
+MIN_FRAMES = 4  # that fit into the window, so that the line never falls silent
 
 
 class Client:
-    """Talks to one board over an open serial port at 115,200 baud.
+    """Talks to one board over an open serial port at 115,200 baud; the port stays the caller's.
 
-    Lost or damaged frames are sent again. Raises :class:`LinkError` if the board refuses, :class:`LinkLost`
-    if there is no progress for ``timeout_s`` seconds, :class:`BoardReset` if the board restarts.
+    Lost and damaged frames are sent again. Every method raises :class:`LinkError` if the board refuses,
+    :class:`LinkLost` if the port vanishes or there is no progress for ``timeout_s`` seconds, and
+    :class:`BoardReset` if the board restarts; after the last two, only :meth:`hello` helps.
     """
 
     def __init__(self, port: serial.Serial, *, timeout_s: float = 20.0):
-        raise NotImplementedError
+        self._channel = Channel(port, timeout_s)
+        self._info: BoardInfo | None = None
+        self._models: list[ModelInfo] = []
+        self._selected = 0
 
-    def hello(self) -> BoardInfo: ...
+    def hello(self) -> BoardInfo:
+        """Begins a session: the board forgets what it was doing and selects model 0."""
+        self._models = []
+        self._selected = 0
+        self._info = self._channel.hello(min(HELLO_SECONDS, self._channel.timeout_s))
+        return self._info
 
-    def models(self) -> list[ModelInfo]: ...
+    def models(self) -> list[ModelInfo]:
+        """The board's model table."""
+        if not self._models:
+            self._models = [self._describe(i) for i in range(self._board().n_models)]
+        return self._models
 
-    def select(self, index: int) -> None: ...
+    def _board(self) -> BoardInfo:
+        return self._info or self.hello()
 
-    def infer(self, frame: np.ndarray) -> Result: ...
+    def _describe(self, index: int) -> ModelInfo:
+        info, n_outputs = self._describe_from(index, 0)
+        while len(info.outputs) < n_outputs:
+            more = self._describe_from(index, len(info.outputs))[0].outputs
+            if not more:
+                raise LinkError(
+                    f"{self._channel.name}: model {index} lacks outputs; build the firmware again"
+                )
+            info.outputs.extend(more)
+        return info
 
-    def set_baud(self, baud: int) -> None: ...
+    def _describe_from(self, index: int, output: int) -> tuple[ModelInfo, int]:
+        return ModelInfo.unpack(self._channel.command(Type.DESCRIBE, struct.pack("<HH", index, output)))
 
-    def reset(self) -> None: ...
+    def select(self, index: int) -> None:
+        """Uses model ``index`` from the next image on."""
+        self._board()
+        self._channel.command(Type.SELECT, struct.pack("<H", index))
+        self._selected = index
 
-    def close(self) -> None: ...
+    def infer(self, frame: np.ndarray) -> Result:
+        """Streams one image to the board and returns what the selected model makes of it.
+
+        ``frame`` has the shape (height, width, channels) and the dtype of the model's input; else ValueError.
+        """
+        info = self.models()[self._selected]
+        if frame.shape != info.input.shape or frame.dtype != info.input.dtype:
+            takes = f"{info.input.dtype} {info.input.shape}"
+            raise ValueError(f"frame is {frame.dtype} {frame.shape}, {info.name} takes {takes}")
+        summary = Summary.unpack(self._channel.exchange(self._image(frame.tobytes())))
+        outputs = self._outputs(summary, sum(math.prod(o.shape) for o in info.outputs))
+        return Result(
+            outputs=split_outputs(outputs, info.outputs),
+            top5=summary.top5,
+            cycles=summary.cycles,
+            stack_peak=summary.stack_peak,
+            arena_bytes=summary.arena_bytes,
+            rx_lost=summary.rx_lost,
+        )
+
+    def _image(self, data: bytes) -> list[Request]:
+        """BEGIN, the image in parts, FINISH."""
+        board = self._board()
+        part = min(board.payload_bytes - 4, (board.rx_bytes - POLL_RESERVE) // MIN_FRAMES - FRAME_BYTES)
+        parts = [
+            (Type.DATA, struct.pack("<I", at) + data[at : at + part]) for at in range(0, len(data), part)
+        ]
+        return [(Type.BEGIN, b""), *parts, (Type.FINISH, b"")]
+
+    def _outputs(self, summary: Summary, expected: int) -> bytes:
+        data = summary.outputs
+        while len(data) < summary.output_bytes:
+            answer = self._channel.command(Type.READ, struct.pack("<I", len(data)))
+            if len(answer) <= 4:
+                break
+            data += answer[4:]
+        if len(data) != expected:
+            raise LinkError(
+                f"{self._channel.name}: {len(data)} bytes of outputs, the model has {expected}; "
+                "build the firmware again"
+            )
+        return data
+
+    def set_baud(self, baud: int) -> None:
+        """Changes the speed of board and port; if that fails, both are at 115,200 baud again."""
+        self._board()
+        channel = self._channel
+        channel.command(Type.SET_BAUD, struct.pack("<I", baud))
+        try:
+            channel.port.baudrate = baud
+            channel.synchronise(min(NEW_SPEED_SECONDS, channel.timeout_s))
+        except BoardReset:
+            raise
+        except (LinkLost, ValueError, OSError):
+            channel.reset_speed()
+            channel.synchronise(channel.timeout_s)
+            raise LinkError(
+                f"{channel.name}: no connection at {baud} baud; it is at {BASE_BAUD} again, try a lower speed"
+            ) from None
+
+    def reset(self) -> None:
+        """Restarts the board; :meth:`hello` begins the next session."""
+        self._board()
+        channel = self._channel
+        # A lost answer is no matter: the board has restarted then, and says so.
+        with contextlib.suppress(BoardReset):
+            channel.command(Type.RESET)
+            channel.expect_boot(BOOT_SECONDS)
+        self._info = None
+        channel.session = 0
+        channel.reset_speed()
+
+    def close(self) -> None:
+        """Leaves the board at 115,200 baud, where the next host looks for it."""
+        channel = self._channel
+        if channel.session and channel.port.baudrate != BASE_BAUD:
+            channel.timeout_s = min(1.0, channel.timeout_s)
+            with contextlib.suppress(LinkError):
+                self.set_baud(BASE_BAUD)
+        channel.session = 0

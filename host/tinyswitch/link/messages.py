@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
 from tinyswitch.evaluate.litert import TensorInfo
+from tinyswitch.link.errors import LinkError
+
+
+class Type(IntEnum):
+    """Types of frames."""
+
+    HELLO = 0x01
+    DESCRIBE = 0x02
+    SELECT = 0x03
+    BEGIN = 0x04
+    DATA = 0x05
+    FINISH = 0x06
+    READ = 0x07
+    ABORT = 0x08
+    SET_BAUD = 0x09
+    RESET = 0x0A
+    POLL = 0x0B
+    ANSWER = 0x80  # + the command's type
+    BOOT = 0xC0
+    LOST = 0xC1
+    ERROR = 0xFF
+
+
+class ErrorCode(IntEnum):
+    """Codes of an ERROR frame, the ``code`` of a LinkError."""
+
+    SESSION = 1
+    VERSION = 2
+    TYPE = 3
+    LENGTH = 4
+    MODEL = 5
+    STATE = 6
+    OFFSET = 7
+    INCOMPLETE = 8
+    BAUD = 9
+    RANGE = 10
+    ENGINE = 11
+
+
+RESET_CAUSES = ("power", "pin", "software", "watchdog", "fault")
 
 
 @dataclass(frozen=True)
@@ -24,6 +67,24 @@ class BoardInfo:
     payload_bytes: int  # longest payload of one frame
     fault: str | None  # what the fault handler reported before the last restart
 
+    @classmethod
+    def unpack(cls, payload: bytes) -> BoardInfo:
+        cursor = _Cursor(payload)
+        _, cause, n_models, clock_hz, arena_bytes, rx_bytes, payload_bytes = cursor.take("<BBHIIIH")
+        board, firmware, app, fault = (cursor.string() for _ in range(4))
+        return cls(
+            board=board,
+            firmware=firmware,
+            app=app,
+            clock_hz=clock_hz,
+            reset_cause=reset_cause(cause),
+            arena_bytes=arena_bytes,
+            n_models=n_models,
+            rx_bytes=rx_bytes,
+            payload_bytes=payload_bytes,
+            fault=fault or None,
+        )
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -39,6 +100,18 @@ class ModelInfo:
     activation_bytes: int
     weight_bytes: int
 
+    @classmethod
+    def unpack(cls, payload: bytes) -> tuple[ModelInfo, int]:
+        """With those outputs that the payload holds; and how many outputs the model has."""
+        cursor = _Cursor(payload)
+        index, crc, macs, arena_bytes, activation_bytes, weight_bytes = cursor.take("<HIIIII")
+        tensor = cursor.tensor()
+        (n_outputs,) = cursor.take("<H")
+        name = cursor.string()
+        outputs = [cursor.tensor() for _ in range(len(cursor.rest()) // _TENSOR.size)]
+        info = cls(index, name, crc, tensor, outputs, macs, arena_bytes, activation_bytes, weight_bytes)
+        return info, n_outputs
+
 
 @dataclass(frozen=True)
 class Result:
@@ -50,3 +123,112 @@ class Result:
     stack_peak: int  # deepest use of the stack since start-up, bytes
     arena_bytes: int  # RAM that the selected model needs
     rx_lost: int  # bytes the board's receiver lost since start-up
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the board is: in the sequence, and in the image."""
+
+    next: int  # sequence number that it expects
+    image: int  # 0 none, 1 being received, 2 complete
+    received: int  # bytes of the image
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> State:
+        return cls(*_Cursor(payload).take("<BBI"))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Payload of an ERROR."""
+
+    type: int  # of the frame that was refused
+    code: int
+    detail: int
+    text: str
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Refusal:
+        cursor = _Cursor(payload)
+        kind, code, detail = cursor.take("<BBI")
+        return cls(kind, code, detail, cursor.rest().decode("ascii", "replace"))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Answer to FINISH; the fields are those of Result."""
+
+    cycles: int
+    stack_peak: int
+    arena_bytes: int
+    rx_lost: int
+    output_bytes: int  # of all outputs together
+    top5: list[tuple[int, int]]
+    outputs: bytes  # their first bytes
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Summary:
+        cursor = _Cursor(payload)
+        *fields, n_top = cursor.take("<QIIIIB")
+        top5 = [cursor.take("<Ih") for _ in range(n_top)]
+        return cls(*fields, top5, cursor.rest())
+
+
+def unpack_boot(payload: bytes) -> str:
+    """Why the board restarted, with the fault handler's report."""
+    cursor = _Cursor(payload)
+    (cause,) = cursor.take("<B")
+    fault = cursor.string()
+    return describe_reset(reset_cause(cause), fault)
+
+
+def describe_reset(cause: str, fault: str | None) -> str:
+    return f"{cause}: {fault}" if fault else cause
+
+
+def reset_cause(number: int) -> str:
+    return RESET_CAUSES[number] if number < len(RESET_CAUSES) else f"cause {number}"
+
+
+def split_outputs(data: bytes, infos: list[TensorInfo]) -> list[np.ndarray]:
+    """Outputs that were put one behind the other, as (height, width, channels) each."""
+    arrays = []
+    for info in infos:
+        size = math.prod(info.shape)
+        arrays.append(np.frombuffer(data[:size], info.dtype).reshape(info.shape))
+        data = data[size:]
+    return arrays
+
+
+_TENSOR = struct.Struct("<HHHBxfi")
+
+
+class _Cursor:
+    """Reads a payload from the front; a payload that is too short is a LinkError."""
+
+    def __init__(self, payload: bytes):
+        self._payload = payload
+        self._at = 0
+
+    def take(self, layout: str) -> tuple:
+        try:
+            fields = struct.unpack_from(layout, self._payload, self._at)
+        except struct.error:
+            raise LinkError(
+                f"answer of {len(self._payload)} bytes is too short; host and firmware differ: build again"
+            ) from None
+        self._at += struct.calcsize(layout)
+        return fields
+
+    def string(self) -> str:
+        (length,) = self.take("<B")
+        (text,) = self.take(f"{length}s")
+        return text.decode("ascii", "replace")
+
+    def tensor(self) -> TensorInfo:
+        height, width, channels, is_unsigned, scale, zero_point = self.take(_TENSOR.format)
+        dtype = np.dtype(np.uint8 if is_unsigned else np.int8)
+        return TensorInfo((height, width, channels), dtype, scale, zero_point)
+
+    def rest(self) -> bytes:
+        return self._payload[self._at :]
