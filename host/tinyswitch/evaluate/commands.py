@@ -1,0 +1,180 @@
+"""What each task of ``tasks.py`` does, with the options as the user typed them."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tinyswitch import data, nets
+from tinyswitch.errors import TinyswitchError
+from tinyswitch.evaluate import target
+from tinyswitch.evaluate.display import board_table, count, host_table, verify_table
+from tinyswitch.evaluate.images import Dataset
+from tinyswitch.evaluate.journal import write_json
+from tinyswitch.evaluate.litert import LiteRtModel
+
+if TYPE_CHECKING:
+    from tinyswitch.compiler import Plan
+
+Log = Callable[[str], None]
+APP = "image"  # the application that answers images
+
+
+def list_nets() -> None:
+    table = Table("net", "input", "MACs", "parameters", "weights")
+    for row in nets.table():
+        size = f"{row.resolution} x {row.resolution}"
+        table.add_row(row.name, size, count(row.macs), count(row.parameters), row.checkpoint)
+    Console().print(table)
+
+
+def convert_net(net: str, checkpoint: str | None, calibration: str | None, out: str | None, log: Log) -> None:
+    from tinyswitch.quantize import convert  # loads TensorFlow
+
+    loaded = nets.load(net)
+    path = Path(out) if out else target.MODELS / f"{loaded.name}.tflite"
+    weights = checkpoint if checkpoint in (None, "random") else Path(checkpoint)
+    convert(loaded, weights, Path(calibration) if calibration else None, path, log)
+
+
+def build_firmware(board: str, app: str, net: str | None, models: str | None, log: Log) -> None:
+    from tinyswitch import firmware
+
+    built = firmware.build(board, app, target.models(net, models, log))
+    print(firmware.report(built))
+    print(built.elf)
+
+
+def build_and_flash(
+    board: str, app: str, net: str | None, models: str | None, port: str | None, log: Log
+) -> None:
+    from tinyswitch import firmware
+
+    built = firmware.build(board, app, target.models(net, models, log))
+    print(firmware.report(built))
+    firmware.upload(built, port)
+    log(f"{board}: flashed")
+
+
+def stream_images(
+    board: str,
+    port: str,
+    net: str | None,
+    models: str | None,
+    images: str | None,
+    limit: str | None,
+    out: str | None,
+    log: Log,
+) -> None:
+    dataset = target.images(images, limit)
+    model = target.one_model(net, models, log)
+    stream(board, port, model, dataset, target.run_folder(out, board, model.stem), log)
+
+
+def stream(board: str, port: str, model: Path, dataset: Dataset, out: Path, log: Log) -> dict[str, Any]:
+    """Builds, streams, prints the table; raises TinyswitchError if images were lost or answers differ."""
+    from tinyswitch import firmware
+    from tinyswitch.boards import connect
+    from tinyswitch.evaluate.stream import stream_eval
+
+    built = firmware.build(board, APP, [model])
+    with connect(board, port, built) as device:
+        summary = stream_eval(device, built, dataset, out, target.CACHE, Console(stderr=True))
+    Console().print(board_table(summary, dataset.mismatch(_classes(built.models[0]))))
+    log(f"results: {out}")
+    if summary["lost"]:
+        raise TinyswitchError(
+            f"{summary['lost']} of {summary['images']} images lost; the same command goes on"
+        )
+    different = summary["answered"] - summary["identical_outputs"]
+    if different:
+        raise TinyswitchError(f"{out}: {different} of {summary['answered']} answers differ from LiteRT's")
+    return summary
+
+
+def _classes(model: Plan | LiteRtModel) -> int:
+    return math.prod(model.outputs[0].shape)
+
+
+def host_images(
+    net: str | None, models: str | None, images: str | None, limit: str | None, out: str | None, log: Log
+) -> None:
+    from tinyswitch.evaluate.host import host_eval
+
+    dataset = target.images(images, limit)
+    model = target.one_model(net, models, log)
+    folder = target.run_folder(out, "host", model.stem)
+    summary = host_eval(model, dataset, folder, target.CACHE, Console(stderr=True))
+    Console().print(host_table(summary, dataset.mismatch(_classes(LiteRtModel(model)))))
+    log(f"results: {folder}")
+
+
+def verify_model(
+    board: str,
+    port: str,
+    net: str | None,
+    models: str | None,
+    count: str,
+    seed: str,
+    out: str | None,
+    log: Log,
+) -> None:
+    from tinyswitch import firmware
+    from tinyswitch.boards import connect
+    from tinyswitch.evaluate.verify import verify
+
+    inputs, start = target.number("--count", count), target.number("--seed", seed, minimum=0)
+    built = firmware.build(board, APP, [target.one_model(net, models, log)])
+    with connect(board, port, built) as device:
+        report = verify(device, built, inputs, start, target.CACHE, Console(stderr=True))
+    if out:
+        write_json(Path(out), report)
+    Console().print(verify_table(report, board))
+    different = report["count"] - report["identical"]
+    if different:
+        raise TinyswitchError(
+            f"{built.models[0].source}: {different} of {inputs} answers differ from LiteRT's"
+        )
+
+
+def train_net(net: str, out: str | None, log: Log) -> None:
+    target.choice("--net", net, ["digits"])
+    from tinyswitch.training import digits  # loads TensorFlow
+
+    digits.train(Path(out) if out else nets.MODELS / "digits.tflite", log)
+
+
+def run_demo(board: str | None, port: str, log: Log) -> None:
+    from tinyswitch.evaluate import demo
+
+    demo.run(board, port, log)
+
+
+def run_tests(quick: bool, log: Log) -> None:
+    """Style of Python and C, then the tests; TinyswitchError names what failed."""
+    tools = Path(sys.executable).parent
+    sources = sorted(
+        str(f) for folder in ("firmware", "tests") for f in (target.ROOT / folder).rglob("*.[ch]")
+    )
+    commands = {
+        "ruff check": [sys.executable, "-m", "ruff", "check", "."],
+        "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "."],
+        "clang-format": [str(tools / "clang-format"), "--dry-run", "-Werror", *sources],
+        "pytest": [sys.executable, "-m", "pytest", *(["-x"] if quick else [])],
+    }
+    environment = {k: v for k, v in os.environ.items() if not (quick and k == data.VARIABLE)}
+    failed = []
+    for name, command in commands.items():
+        log(f"== {name}")
+        if subprocess.run(command, cwd=target.ROOT, env=environment, check=False).returncode:
+            failed.append(name)
+    if failed:
+        raise TinyswitchError(f"failed: {', '.join(failed)}")

@@ -1,0 +1,109 @@
+"""From what the user names to files: models, images, output folders, numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tinyswitch import data, nets
+from tinyswitch.errors import TinyswitchError
+from tinyswitch.evaluate.images import Dataset, find_images
+from tinyswitch.evaluate.journal import write_json
+from tinyswitch.nets import Net
+
+ROOT = Path(__file__).resolve().parents[3]
+MODELS = ROOT / "build" / "models"  # converted nets
+CACHE = ROOT / "build" / "litert"  # LiteRT's answers
+IMAGES = "imagenet-sample"  # of the data root
+
+
+def models(net: str | None, files: str | None, log: Callable[[str], None]) -> list[Path]:
+    """The ``.tflite`` files of ``--net NAME,...`` (converted if need be) or ``--models FILE,...``."""
+    if bool(net) == bool(files):
+        known = ", ".join(nets.names())
+        raise TinyswitchError(f"give either --net NAME or --models FILE.tflite; the nets are {known}")
+    if net:
+        return [converted(name, log) for name in _split(net)]
+    paths = [Path(files)] if Path(files).exists() else [Path(name) for name in _split(files)]
+    for path in paths:
+        if not path.is_file():
+            raise TinyswitchError(f"{path}: no such file; --models takes .tflite files, separated by commas")
+    return paths
+
+
+def one_model(net: str | None, files: str | None, log: Callable[[str], None]) -> Path:
+    """As ``models``, where only one makes sense."""
+    found = models(net, files, log)
+    if len(found) != 1:
+        raise TinyswitchError(f"{len(found)} models; this task takes one at a time")
+    return found[0]
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def converted(name: str, log: Callable[[str], None]) -> Path:
+    """The int8 model of a net, in ``build/models``; converted again only if what it is made of has changed.
+
+    A net without published weights gets random ones, and its model's name says so.
+    """
+    net = nets.load(name)
+    random = net.checkpoint is None
+    if random:
+        log(f"{net.name}: there are no published weights; random ones serve to measure its cost only")
+    model = MODELS / f"{net.name}{'-random' if random else ''}.tflite"
+    stamp, made_of = model.with_suffix(".json"), _made_of(net)
+    if model.exists() and stamp.exists() and stamp.read_text().strip() == f'"{made_of}"':
+        return model
+    from tinyswitch.quantize import convert  # loads TensorFlow
+
+    convert(net, "random" if random else None, None, model, log)
+    write_json(stamp, made_of)
+    return model
+
+
+def _made_of(net: Net) -> str:
+    """Identifies the net, its checkpoint if the project ships it, and the code that converts them."""
+    content = hashlib.sha256(repr(net).encode())
+    shipped = nets.MODELS / (net.checkpoint or "")
+    if shipped.is_file():
+        content.update(shipped.read_bytes())
+    package = Path(nets.__file__).parents[1]
+    for source in sorted([*(package / "nets").glob("*.py"), *(package / "quantize").glob("*.py")]):
+        content.update(source.read_bytes())
+    return content.hexdigest()
+
+
+def images(folder: str | None, limit: str | None) -> Dataset:
+    """The images of ``--images`` (else the data root's), the first ``--limit`` of them."""
+    found = Path(folder) if folder else data.local(IMAGES)
+    if found is None:
+        raise TinyswitchError(
+            f"no images: give --images FOLDER, or set {data.VARIABLE} to a folder that has {IMAGES}"
+        )
+    return find_images(found).first(number("--limit", limit) if limit else None)
+
+
+def number(option: str, text: str, minimum: int = 1) -> int:
+    """The value of an option that is a whole number."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = minimum - 1
+    if value < minimum:
+        raise TinyswitchError(f"{option} {text}: a whole number from {minimum} is needed")
+    return value
+
+
+def choice(option: str, value: str, allowed: Iterable[str]) -> str:
+    """The value of an option that has a few; complains with all of them."""
+    if value not in (known := list(allowed)):
+        raise TinyswitchError(f"{option} {value}: unknown; there are: {', '.join(known)}")
+    return value
+
+
+def run_folder(given: str | None, *parts: str) -> Path:
+    """``--out``, else runs/BOARD-MODEL."""
+    return Path(given) if given else ROOT / "runs" / "-".join(parts)

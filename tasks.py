@@ -1,0 +1,225 @@
+"""The command line: ``invoke --list``. Each task parses its options and calls one function of the package."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from invoke import Context, task
+
+try:
+    from tinyswitch.errors import TinyswitchError
+except ImportError:
+    sys.exit(f"tinyswitch is not installed here: {sys.executable} -m pip install -e {Path(__file__).parent}")
+
+BOARD_HELP = "stm32f746 or native"
+PORT_HELP = "auto (a board that is plugged in, else the virtual one), virtual, or a serial port"
+NET_HELP = "net of models/nets, or FILE.json, converted if need be; several: A,B"
+MODELS_HELP = "int8 .tflite file; several: A,B"
+IMAGES_HELP = "folder with labels.csv and images/, or one sub-folder a class (else the data root's sample)"
+LIMIT_HELP = "only the first N images"
+OUT_HELP = "folder for results.jsonl and summary.json (else runs/BOARD-MODEL)"
+
+
+def one_line(function: Callable[..., None]) -> Callable[..., None]:
+    """Whatever the user can mend becomes one line on stderr and a non-zero exit status."""
+
+    @functools.wraps(function)
+    def run(*args: object, **options: object) -> None:
+        try:
+            function(*args, **options)
+        except TinyswitchError as error:
+            fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            fail("interrupted", 130)
+        except OSError as error:  # a disk that is full, a folder without permission
+            fail(f"{error.filename or 'error'}: {error.strerror or error}", 1)
+
+    return run
+
+
+def fail(text: str, code: int) -> None:
+    print(text, file=sys.stderr)
+    sys.exit(code)
+
+
+def say(text: str) -> None:
+    """A line on progress; results go to stdout."""
+    print(text, file=sys.stderr)
+
+
+@task
+@one_line
+def doctor(_: Context) -> None:
+    """Say what is installed, what is missing, and how to get it."""
+    from tinyswitch import doctor
+
+    checks = doctor.examine()
+    print(doctor.report(checks))
+    sys.exit(any(check.state == "missing" for check in checks))
+
+
+@task
+@one_line
+def nets(_: Context) -> None:
+    """List the nets, their cost, and where their weights are."""
+    from tinyswitch.evaluate import commands
+
+    commands.list_nets()
+
+
+@task(
+    help={
+        "net": "net of models/nets, or FILE.json",
+        "checkpoint": ".pth file, or 'random' (else the net's published weights)",
+        "calibration": "folder of representative images (else the data root's sample)",
+        "out": "where to write (else build/models/NAME.tflite)",
+    }
+)
+@one_line
+def convert(
+    _: Context,
+    net: str,
+    checkpoint: str | None = None,
+    calibration: str | None = None,
+    out: str | None = None,
+) -> None:
+    """Turn a net and its weights into an int8 .tflite."""
+    from tinyswitch.evaluate import commands
+
+    commands.convert_net(net, checkpoint, calibration, out, say)
+
+
+BUILD_HELP = {"board": BOARD_HELP, "app": "application: image", "net": NET_HELP, "models": MODELS_HELP}
+
+
+@task(help=BUILD_HELP)
+@one_line
+def build(
+    _: Context, board: str, app: str = "image", net: str | None = None, models: str | None = None
+) -> None:
+    """Compile models to C and build the firmware that holds them."""
+    from tinyswitch.evaluate import commands
+
+    commands.build_firmware(board, app, net, models, say)
+
+
+@task(help={**BUILD_HELP, "port": "serial port of the board, if several are plugged in"})
+@one_line
+def build_flash(
+    _: Context,
+    board: str,
+    app: str = "image",
+    net: str | None = None,
+    models: str | None = None,
+    port: str | None = None,
+) -> None:
+    """Build the firmware and put it on the board that is plugged in."""
+    from tinyswitch.evaluate import commands
+
+    commands.build_and_flash(board, app, net, models, port, say)
+
+
+@task(
+    help={
+        "board": BOARD_HELP,
+        "port": PORT_HELP,
+        "net": NET_HELP,
+        "models": MODELS_HELP,
+        "images": IMAGES_HELP,
+        "limit": LIMIT_HELP,
+        "out": OUT_HELP,
+    }
+)
+@one_line
+def stream_eval(
+    _: Context,
+    board: str,
+    port: str = "auto",
+    net: str | None = None,
+    models: str | None = None,
+    images: str | None = None,
+    limit: str | None = None,
+    out: str | None = None,
+) -> None:
+    """Stream images to a board; report accuracy, cycles, RAM, flash. Goes on where it was interrupted."""
+    from tinyswitch.evaluate import commands
+
+    commands.stream_images(board, port, net, models, images, limit, out, say)
+
+
+@task(
+    help={"net": NET_HELP, "models": MODELS_HELP, "images": IMAGES_HELP, "limit": LIMIT_HELP, "out": OUT_HELP}
+)
+@one_line
+def host_eval(
+    _: Context,
+    net: str | None = None,
+    models: str | None = None,
+    images: str | None = None,
+    limit: str | None = None,
+    out: str | None = None,
+) -> None:
+    """Answer the same images with LiteRT on this machine, on all cores."""
+    from tinyswitch.evaluate import commands
+
+    commands.host_images(net, models, images, limit, out, say)
+
+
+@task(
+    help={
+        "board": BOARD_HELP,
+        "port": PORT_HELP,
+        "net": NET_HELP,
+        "models": MODELS_HELP,
+        "count": "number of random inputs; the first three are all smallest, all largest, all zero point",
+        "seed": "of the random numbers",
+        "out": "JSON file for the result",
+    }
+)
+@one_line
+def verify(
+    _: Context,
+    board: str,
+    port: str = "auto",
+    net: str | None = None,
+    models: str | None = None,
+    count: str = "20",
+    seed: str = "0",
+    out: str | None = None,
+) -> None:
+    """Compare a board with LiteRT, bit for bit, on random inputs; fail if one differs."""
+    from tinyswitch.evaluate import commands
+
+    commands.verify_model(board, port, net, models, count, seed, out, say)
+
+
+@task(help={"net": "digits", "out": "where to write (else models/NAME.tflite)"})
+@one_line
+def train(_: Context, net: str = "digits", out: str | None = None) -> None:
+    """Train a small classifier that needs no download (handwritten digits)."""
+    from tinyswitch.evaluate import commands
+
+    commands.train_net(net, out, say)
+
+
+@task(
+    help={"board": "stm32f746 (else native, where the ARM compiler is missing) or native", "port": PORT_HELP}
+)
+@one_line
+def demo(_: Context, board: str | None = None, port: str = "auto") -> None:
+    """Classify handwritten digits on a board: the whole way, without any download."""
+    from tinyswitch.evaluate import commands
+
+    commands.run_demo(board, port, say)
+
+
+@task(help={"quick": "without the tests on TINYSWITCH_DATA, up to the first failure"})
+@one_line
+def test(_: Context, quick: bool = False) -> None:
+    """Check style and formatting, and run the tests."""
+    from tinyswitch.evaluate import commands
+
+    commands.run_tests(quick, say)
