@@ -47,23 +47,16 @@ class Image:
 
 
 def read_elf(path: Path) -> Image:
-    """Sums the sections that are loaded; raises TinyswitchError if it is no ELF."""
+    """Adds up what is loaded and what is variable; raises TinyswitchError if it is no ELF."""
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
-            flash = ram = stack = 0
-            for section in elf.iter_sections():
-                flags, size = section["sh_flags"], section["sh_size"]
-                if not flags & SH_FLAGS.SHF_ALLOC:
-                    continue
-                writable = bool(flags & SH_FLAGS.SHF_WRITE)
-                if section["sh_type"] != "SHT_NOBITS":
-                    flash += size
-                if section.name == STACK_SECTION:
-                    stack += size
-                elif writable:
-                    ram += size
-            return Image(flash, ram, stack, _objects(elf))
+            # segments, not sections: these leave out what aligns them
+            flash = sum(s["p_filesz"] for s in elf.iter_segments("PT_LOAD"))
+            wanted = SH_FLAGS.SHF_ALLOC | SH_FLAGS.SHF_WRITE
+            writable = {s.name: s["sh_size"] for s in elf.iter_sections() if s["sh_flags"] & wanted == wanted}
+            stack = writable.pop(STACK_SECTION, 0)
+            return Image(flash, sum(writable.values()), stack, _objects(elf))
     except (OSError, ELFError) as error:
         raise TinyswitchError(f"{path}: not a firmware ({error}); build it again") from None
 

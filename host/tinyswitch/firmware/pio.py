@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.firmware.project import ROOT, Spec
+from tinyswitch.firmware import project
+from tinyswitch.firmware.project import Spec
 
 OVERFLOW = re.compile(r"region `(FLASH|RAM)' overflowed by (\d+) bytes")
 COMPILER_ERROR = re.compile(
@@ -33,6 +34,7 @@ def compile(spec: Spec) -> dict[str, int]:
     done = _run(spec, [])
     if done.returncode == 0:
         return {}
+    spec.image.unlink(missing_ok=True)  # the ELF it was made from is gone
     overflow = {region: int(n) for region, n in OVERFLOW.findall(done.stdout)}
     if not overflow:
         raise TinyswitchError(_failure(spec, done.stdout))
@@ -50,7 +52,7 @@ def upload(spec: Spec, port: str | None) -> None:
 def _run(spec: Spec, options: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "platformio", "run", "--environment", spec.environment, *options]
     done = subprocess.run(
-        [*command, "--project-dir", str(ROOT)],
+        [*command, "--project-dir", str(project.ROOT)],
         env={**os.environ, **NO_QUESTIONS_HOME, **_core_folder()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -70,7 +72,7 @@ def _core_folder() -> dict[str, str]:
     usual = Path.home() / ".platformio"
     if os.access(usual if usual.exists() else usual.parent, os.W_OK):
         return {}
-    return {"PLATFORMIO_CORE_DIR": str(ROOT / "build" / "platformio" / "core")}
+    return {"PLATFORMIO_CORE_DIR": str(project.ROOT / "build" / "platformio" / "core")}
 
 
 def _failure(spec: Spec, output: str) -> str:

@@ -41,6 +41,11 @@ class Spec:
         return self.output / "firmware.elf"
 
     @property
+    def image(self) -> Path:
+        """What goes into the flash, of embedded boards."""
+        return self.output / "firmware.bin"
+
+    @property
     def memory_file(self) -> Path:
         return self.output / "memory.json"
 
