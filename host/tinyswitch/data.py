@@ -42,7 +42,7 @@ DOWNLOADS = {
 
 
 def root() -> Path | None:
-    """The folder that TINYSWITCH_DATA names; None if it is unset. Raises TinyswitchError if it is no folder."""
+    """The folder that TINYSWITCH_DATA names, None if unset; raises TinyswitchError if it is no folder."""
     text = os.environ.get(VARIABLE, "")
     if not text:
         return None
@@ -69,8 +69,8 @@ def fetch(name: str, log=print) -> Path:
         return found
     if name not in DOWNLOADS:
         raise TinyswitchError(
-            f"{name}: not in {VARIABLE} ({root() or 'unset'}), and no address for it is known; set {VARIABLE} to"
-            " a folder that has it"
+            f"{name}: not in {VARIABLE} ({root() or 'unset'}), and no address for it is known; set"
+            f" {VARIABLE} to a folder that has it"
         )
     return _download(name, DOWNLOADS[name], log)
 
@@ -96,7 +96,7 @@ def availability(name: str | None) -> str:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes ``path`` at once or not at all, making its folder; raises TinyswitchError, e.g. for a full disk."""
+    """Writes ``path`` whole or not at all, making its folder; raises TinyswitchError, e.g. for a full disk."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

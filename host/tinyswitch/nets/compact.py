@@ -29,9 +29,7 @@ def read(file: Path, name: str, content: dict[str, Any]) -> Net:
     for key in content:
         if key not in KEYS:
             hint = check.suggest(key, KEYS)
-            raise TinyswitchError(
-                f"{file}: unknown key {check.show(key)}; allowed: {', '.join(KEYS)}{hint}"
-            )
+            raise TinyswitchError(f"{file}: unknown key {check.show(key)}; allowed: {', '.join(KEYS)}{hint}")
     resolution = check.get(file, "", content, "resolution")
     resolution = check.integer(file, "resolution", resolution, check.RESOLUTIONS)
     channels = check.integer(file, "channels", content.get("channels", 3), range(1, 257))

@@ -12,7 +12,9 @@ Shape = tuple[int, int, int]  # height, width, channels
 
 DATA = ("imagenet", "digits")  # data sets whose images the project knows where to find
 
-MAX_PARAMETERS = 2**26  # far above what any microcontroller holds; keeps a mistyped number from eating the RAM
+MAX_PARAMETERS = (
+    2**26
+)  # far above what any microcontroller holds; keeps a mistyped number from eating the RAM
 MAX_VALUES = 2**28  # of one feature map
 
 

@@ -28,43 +28,64 @@ def padding(size: int, kernel: int, stride: int) -> tuple[int, int] | None:
 
 def build(net: Net, weights: Mapping[str, Weights]) -> keras.Model:
     """Input (1, h, w, c) float32 in [-1, 1] → (1, classes) float32 scores without softmax."""
-    import keras
-
-    image = keras.Input(net.input, batch_size=1, name="image")
-    outputs: list[Any] = []
-    value = image
-    for layer in net.layers:
-        shortcut = None
-        if layer.shortcut is not None:
-            shortcut = outputs[layer.shortcut] if layer.shortcut >= 0 else image
-        value = _apply(layer, value, shortcut)
-        outputs.append(value)
-    model = keras.Model(image, value, name="net")
-    for name, layer_weights in weights.items():
-        model.get_layer(_keras_name(name)).set_weights([layer_weights.kernel, layer_weights.bias])
+    model = connect(net, batch_norm=False, batch=1)
+    for name, own in weights.items():
+        model.get_layer(keras_name(name)).set_weights([own.kernel, own.bias])
     return model
 
 
-def _keras_name(name: str) -> str:
+def connect(net: Net, batch_norm: bool, batch: int | None) -> keras.Model:
+    """The net with fresh weights: convolutions with a bias, or with batch norm instead, to be trained.
+
+    Layers have ``keras_name`` of their names; batch norms that and ``_bn``.
+    """
+    import keras
+
+    image = keras.Input(net.input, batch_size=batch, name="image")
+    outputs: list[Any] = []
+    value = image
+    for layer in net.layers:
+        if layer.kind == "add":
+            shortcut = outputs[layer.shortcut] if layer.shortcut >= 0 else image
+            value = keras.layers.Add(name=keras_name(layer.name))([shortcut, value])
+        elif layer.kind in ("conv", "depthwise"):
+            value = _convolution(layer, value, net.bn_eps if batch_norm else None)
+        else:
+            value = _head(layer, value)
+        outputs.append(value)
+    return keras.Model(image, value, name="net")
+
+
+def keras_name(name: str) -> str:
+    """A layer's name without the dots, which Keras gives a meaning."""
     return name.replace(".", "_")
 
 
-def _apply(layer: Layer, value: Any, shortcut: Any) -> Any:
+def _head(layer: Layer, value: Any) -> Any:
     from keras import layers
 
-    name = _keras_name(layer.name)
-    if layer.kind == "add":
-        return layers.Add(name=name)([shortcut, value])
     if layer.kind == "pool":
-        return layers.GlobalAveragePooling2D(name=name)(value)
-    if layer.kind == "dense":
-        return layers.Dense(layer.output[2], name=name)(value)
+        return layers.GlobalAveragePooling2D(name=keras_name(layer.name))(value)
+    return layers.Dense(layer.output[2], name=keras_name(layer.name))(value)
+
+
+def _convolution(layer: Layer, value: Any, bn_eps: float | None) -> Any:
+    from keras import layers
+
+    name = keras_name(layer.name)
     explicit = padding(layer.input[0], layer.kernel, layer.stride)
-    if explicit and any(explicit):
+    if explicit:
         value = layers.ZeroPadding2D((explicit, explicit), name=f"{name}_pad")(value)
-    options = {"strides": layer.stride, "padding": "valid" if explicit else "same", "name": name}
+    options = {
+        "strides": layer.stride,
+        "padding": "valid" if explicit else "same",
+        "use_bias": bn_eps is None,
+        "name": name,
+    }
     if layer.kind == "depthwise":
         value = layers.DepthwiseConv2D(layer.kernel, **options)(value)
     else:
         value = layers.Conv2D(layer.output[2], layer.kernel, **options)(value)
+    if bn_eps is not None:
+        value = layers.BatchNormalization(momentum=0.9, epsilon=bn_eps, name=f"{name}_bn")(value)
     return layers.ReLU(6.0, name=f"{name}_relu6")(value) if layer.relu6 else value

@@ -1,0 +1,1 @@
+"""Training of the nets whose data the project can ship: see ``digits``."""
