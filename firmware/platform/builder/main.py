@@ -63,7 +63,7 @@ if embedded:
         SIZEPROGREGEXP=r"^(?:\.vectors|\.text|\.rodata|\.data)\s+(\d+).*",
         SIZEDATAREGEXP=r"^(?:\.stack|\.dtcm|\.noinit|\.data|\.bss)\s+(\d+).*",
     )
-    env.Append(LINKFLAGS=["-nostartfiles", "-Wl,--fatal-warnings"])
+    env.Append(LINKFLAGS=["-nostartfiles", "-Wl,--fatal-warnings", "-Wl,-z,noexecstack"])
 
 
 def allow_gnu99(node):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,13 @@ def build(board: str, app: str, models: Sequence[Path]) -> Build:
     plans = tuple(compile_model(Path(model)) for model in models)
     with project.locked():
         spec.output.mkdir(parents=True, exist_ok=True)
-        with _disk_errors(spec.output):
-            spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
-            emit(plans, spec.generated)
-            overflow = pio.compile(spec)
-            if overflow:
-                raise TinyswitchError(fit.refusal(spec, plans, overflow))
-            figures = memory.measure(spec, plans)
-            memory.write(figures, spec.memory_file)
+        spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
+        emit(plans, spec.generated)
+        overflow = pio.compile(spec)
+        if overflow:
+            raise TinyswitchError(fit.refusal(spec, plans, overflow))
+        figures = memory.measure(spec, plans)
+        memory.write(figures, spec.memory_file)
     return Build(board, app, spec.elf, plans, figures)
 
 
@@ -62,11 +60,3 @@ def upload(build: Build, port: str | None) -> None:
 def report(build: Build) -> str:
     """The firmware's flash and RAM as text with bars."""
     return memory.report(build.memory)
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TinyswitchError(f"{error.filename or folder}: {error.strerror or error}") from None

@@ -96,7 +96,10 @@ def board(name: str, app: str) -> Spec:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """One build at a time: PlatformIO's own files are shared by all environments."""
+    """One build at a time: PlatformIO's own files are shared by all environments.
+
+    Files that cannot be written, a full disk for example, become TinyswitchError.
+    """
     folder = ROOT / "build"
     try:
         folder.mkdir(exist_ok=True)
