@@ -1,0 +1,45 @@
+"""``python -m tinyswitch.boards.virtual ELF``: the UART is on stdin and stdout, diagnostics on stderr.
+
+Exits with 0 when stdin has ended and the firmware is idle, with 1 and one line when it did something illegal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from tinyswitch.boards.virtual.errors import EndOfInput, Halt
+from tinyswitch.boards.virtual.firmware import Firmware
+from tinyswitch.boards.virtual.line import Line
+from tinyswitch.boards.virtual.machine import Machine
+from tinyswitch.boards.virtual.stm32f746 import STM32F746
+from tinyswitch.errors import TinyswitchError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tinyswitch.boards.virtual", description=__doc__)
+    parser.add_argument("elf", type=Path, help="firmware for the STM32F746G-DISCO")
+    elf = parser.parse_args(arguments).elf
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    line = Line(sys.stdin.fileno(), sys.stdout.fileno())
+    try:
+        Machine(STM32F746, Firmware(elf), line).run()
+    except EndOfInput:
+        return 0
+    except Halt as halt:
+        print(f"virtual {STM32F746.name} stopped: {halt}", file=sys.stderr)
+        return 1
+    except TinyswitchError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        line.close()
+    raise AssertionError("a machine only ends by raising")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""SysTick, the core's timer (ARM DDI 0403E, B3.3)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tinyswitch.boards.virtual.cortexm.exceptions import SYS_TICK
+from tinyswitch.boards.virtual.peripheral import Peripheral, Register
+
+ENABLE, TICKINT, CLKSOURCE, COUNTFLAG = 1, 2, 4, 1 << 16
+
+
+class SysTick(Peripheral):
+    """Counts processor cycles, or a fraction ``divider`` of them if CSR.CLKSOURCE is 0."""
+
+    name = "SYST"
+    base = 0xE000E010
+    size = 0x10
+    registers: ClassVar = {
+        0x0: Register("CSR", 0, ENABLE | TICKINT | CLKSOURCE, COUNTFLAG),
+        0x4: Register("RVR", 0, 0xFFFFFF),
+        0x8: Register("CVR", 0, 0xFFFFFFFF),
+        0xC: Register("CALIB"),
+    }
+
+    def __init__(self, machine, divider: int):
+        self._divider = divider
+        super().__init__(machine)
+
+    def reset(self) -> None:
+        super().reset()
+        self._zero_at: int | None = None  # when it next counts to 0; None while it stands
+        self._held = 0  # the count while it stands
+        self._counted = False
+
+    def _step(self) -> int:
+        return 1 if self.values["CSR"] & CLKSOURCE else self._divider
+
+    def _start(self, count: int) -> None:
+        """From a count of 0 the next clock reloads."""
+        reload = self.values["RVR"]
+        if count == 0 and reload == 0:
+            self._zero_at = None
+        else:
+            self._zero_at = self.machine.now() + self._step() * (count or reload + 1)
+        self.machine.timer_changed()
+
+    def _count(self) -> int:
+        if self._zero_at is None:
+            return self._held
+        left = -(-(self._zero_at - self.machine.now()) // self._step())
+        return 0 if left > self.values["RVR"] else left
+
+    def next_event(self) -> int | None:
+        return self._zero_at
+
+    def advance(self) -> None:
+        if self._zero_at is None or self._zero_at > self.machine.now():
+            return
+        self._counted = True
+        if self.values["CSR"] & TICKINT:
+            self.machine.exceptions.pend(SYS_TICK)
+        period = self._step() * (self.values["RVR"] + 1)
+        if self.values["RVR"] == 0:
+            self._zero_at = None
+        else:
+            self._zero_at += (1 + (self.machine.now() - self._zero_at) // period) * period
+
+    def read_CSR(self) -> int:
+        self.advance()
+        counted, self._counted = self._counted, False
+        return self.values["CSR"] | (COUNTFLAG if counted else 0)
+
+    def write_CSR(self, value: int) -> None:
+        count = self._count()
+        self.values["CSR"] = value & (ENABLE | TICKINT | CLKSOURCE)
+        if value & ENABLE:
+            self._start(count)
+        else:
+            self._zero_at, self._held = None, count
+
+    def read_CVR(self) -> int:
+        self.advance()
+        return self._count()
+
+    def write_CVR(self, value: int) -> None:
+        self._counted, self._held = False, 0
+        if self.values["CSR"] & ENABLE:
+            self._start(0)

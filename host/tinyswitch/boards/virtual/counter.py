@@ -1,0 +1,180 @@
+"""The instruction counter: ``counter.c``, compiled at first use and hooked into Unicorn by pointer.
+
+Unicorn calls a hook before every translated block. As a Python function that costs twenty times the block
+itself, as a C function a tenth of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import unicorn
+from unicorn import arm_const
+from unicorn.unicorn_py3 import unicorn as binding
+
+from tinyswitch.errors import TinyswitchError
+
+SOURCE = Path(__file__).with_name("counter.c")
+CFLAGS = ("-std=c99", "-O2", "-shared", "-fPIC")
+REGIONS = 6
+
+HAS_FPU, HAS_DOUBLE, DIVIDES_BY_ZERO = 1, 2, 4  # flags, as in counter.c
+
+
+class _Region(ctypes.Structure):
+    _fields_ = [
+        ("base", ctypes.c_uint64),
+        ("size", ctypes.c_uint64),
+        ("bytes", ctypes.c_void_p),
+        ("entries", ctypes.c_void_p),
+    ]
+
+
+class _Fault(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+        ("address", ctypes.c_uint64),
+        ("value", ctypes.c_uint64),
+        ("pc", ctypes.c_uint32),
+    ]
+
+
+class State(ctypes.Structure):
+    """``struct counter``; see there for what each field means."""
+
+    _fields_ = [
+        ("executed", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
+        ("stop", ctypes.c_uint32),
+        ("trap", ctypes.c_uint32),
+        ("trapped", ctypes.c_uint32),
+        ("block", ctypes.c_uint32),
+        ("block_size", ctypes.c_uint32),
+        ("block_count", ctypes.c_uint32),
+        ("watch_masks", ctypes.c_uint32),
+        ("masks", ctypes.c_uint32 * 3),
+        ("mask_registers", ctypes.c_int32 * 3),
+        ("pc_register", ctypes.c_int32),
+        ("register_zero", ctypes.c_int32),
+        ("pc", ctypes.c_uint32),
+        ("interrupt", ctypes.c_int32),
+        ("fault", _Fault),
+        ("regions", _Region * REGIONS),
+        ("emu_stop", ctypes.c_void_p),
+        ("reg_read", ctypes.c_void_p),
+    ]
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tinyswitch"
+
+
+def compile_counter() -> Path:
+    """Shared library of ``counter.c`` in the user's cache, compiled if it isn't there yet.
+
+    Raises TinyswitchError if there is no C compiler, or it fails.
+    """
+    key = hashlib.sha256(SOURCE.read_bytes() + " ".join(CFLAGS).encode()).hexdigest()[:16]
+    target = _cache_folder() / f"counter-{key}.so"
+    if target.exists():
+        return target
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        raise TinyswitchError("the virtual board needs a C compiler: no cc on PATH; install gcc or clang")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder) / target.name
+        run = subprocess.run(
+            [compiler, *CFLAGS, str(SOURCE), "-o", str(made)], capture_output=True, text=True, check=False
+        )
+        if run.returncode:
+            first = (run.stderr.strip().splitlines() or ["no message"])[0]
+            raise TinyswitchError(f"{SOURCE}: {compiler} failed: {first}")
+        made.replace(target)  # at once, so that two boards that start together don't disturb each other
+    return target
+
+
+class Counter:
+    """Counts the instructions that ``uc`` executes, and stops it when asked or when time is up."""
+
+    def __init__(self, uc: unicorn.Uc):
+        self._uc = uc
+        self._library = ctypes.CDLL(str(compile_counter()))
+        self._library.counter_size.restype = ctypes.c_uint64
+        self._library.counter_at.restype = ctypes.c_uint64
+        self._library.counter_find.restype = ctypes.c_uint32
+        assert self._library.counter_size() == ctypes.sizeof(State), "counter.c and counter.py disagree"
+        self.state = State()
+        self._pointer = ctypes.byref(self.state)
+        self._keep: list[object] = []  # what Unicorn and counter.c hold pointers to
+        self._regions = 0
+        self._set_up_state()
+        self._hook(unicorn.UC_HOOK_BLOCK, "counter_block")
+        self._hook(unicorn.UC_HOOK_INTR, "counter_interrupt")
+        self._hook(unicorn.UC_HOOK_MEM_UNMAPPED | unicorn.UC_HOOK_MEM_FETCH_PROT, "counter_fault")
+
+    def _set_up_state(self) -> None:
+        s = self.state
+        s.emu_stop = ctypes.cast(binding.uclib.uc_emu_stop, ctypes.c_void_p).value
+        s.reg_read = ctypes.cast(binding.uclib.uc_reg_read, ctypes.c_void_p).value
+        s.pc_register = arm_const.UC_ARM_REG_PC
+        s.register_zero = arm_const.UC_ARM_REG_R0
+        for i, name in enumerate(("PRIMASK", "BASEPRI", "FAULTMASK")):
+            s.mask_registers[i] = getattr(arm_const, f"UC_ARM_REG_{name}")
+        s.interrupt = -1
+        s.deadline = 2**63
+
+    def _hook(self, kind: int, function: str, begin: int = 1, end: int = 0) -> None:
+        """Hooks a function of counter.c over [begin, end]; everywhere if begin > end."""
+        handle = ctypes.c_size_t()
+        status = binding.uclib.uc_hook_add(
+            self._uc._uch,
+            ctypes.byref(handle),
+            kind,
+            ctypes.cast(getattr(self._library, function), ctypes.c_void_p),
+            ctypes.cast(self._pointer, ctypes.c_void_p),
+            ctypes.c_uint64(begin),
+            ctypes.c_uint64(end),
+        )
+        if status != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(status)
+
+    def add_memory(self, base: int, memory: ctypes.Array) -> None:
+        """Code may run at ``base``, whose bytes are ``memory``. Writes that the chip forbids are kept."""
+        entries = (ctypes.c_uint32 * (len(memory) // 2))()
+        self.state.regions[self._regions] = _Region(
+            base, len(memory), ctypes.addressof(memory), ctypes.addressof(entries)
+        )
+        self._regions += 1
+        self._keep += [memory, entries]
+        self._hook(unicorn.UC_HOOK_MEM_WRITE_PROT, "counter_fault", base, base + len(memory) - 1)
+
+    def add_peripherals(self, base: int, size: int) -> None:
+        """Accesses to this range, mapped without permissions, note the program counter and go on."""
+        kinds = unicorn.UC_HOOK_MEM_READ_PROT | unicorn.UC_HOOK_MEM_WRITE_PROT
+        self._hook(kinds, "counter_peripheral", base, base + size - 1)
+
+    def add_division(self, address: int) -> None:
+        """The instruction at ``address`` divides: traps on zero while DIVIDES_BY_ZERO is in ``trap``."""
+        self._hook(unicorn.UC_HOOK_CODE, "counter_divide", address, address)
+
+    def forget(self) -> None:
+        """The memories' contents have changed: decode every block anew."""
+        for region in self.state.regions[: self._regions]:
+            ctypes.memset(region.entries, 0, region.size // 2 * 4)
+
+    def at(self, pc: int) -> int:
+        """Instructions completed while the one at ``pc``, of the current block, runs or is about to."""
+        return self._library.counter_at(self._pointer, ctypes.c_uint32(pc))
+
+    def find(self, start: int, end: int, flags: int) -> int:
+        """Address of the first instruction in [start, end) with one of ``flags``, or ``end``."""
+        return self._library.counter_find(self._pointer, start, end, flags)

@@ -1,0 +1,216 @@
+"""The processor core: Unicorn, its memory, exact counting, and why it stopped."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import unicorn
+from unicorn import arm_const as reg
+
+from tinyswitch.boards.virtual.chip import Chip
+from tinyswitch.boards.virtual.counter import HAS_DOUBLE, HAS_FPU, Counter
+
+PERIPHERALS = ((0x40000000, 0x20000000), (0xE0000000, 0x00100000))  # DDI 0403E, B3.1: device and PPB
+NOWHERE = 0xFFFFFFFE  # Unicorn wants an address to stop at; no code can be here
+EXC_RETURN = 0xFFFFFFE0  # and above: loading such a value into the PC returns from an exception
+XPSR_T = 1 << 24
+WAIT_HINTS = (0xBF10, 0xBF20)  # YIELD, WFE
+
+_QEMU_SVC, _QEMU_BKPT, _QEMU_EXCEPTION_EXIT = 2, 7, 8  # target/arm/cpu.h, EXCP_*
+_ACCESS = {
+    unicorn.UC_MEM_READ_UNMAPPED: "read",
+    unicorn.UC_MEM_WRITE_UNMAPPED: "write",
+    unicorn.UC_MEM_WRITE_PROT: "write",
+    unicorn.UC_MEM_FETCH_UNMAPPED: "execution",
+    unicorn.UC_MEM_FETCH_PROT: "execution",
+}
+
+
+class Stop(enum.Enum):
+    """Why :meth:`Cpu.run` returned."""
+
+    ASKED = "asked to, or the deadline has come"
+    SLEEP = "WFI"
+    HINT = "WFE or YIELD"
+    SVC = "SVC"
+    BREAKPOINT = "BKPT"
+    RETURN = "exception return; the value is in `Cpu.exc_return`"
+    UNDEFINED = "undefined instruction"
+    INVALID_STATE = "branch to an even address"
+    TRAP = "an instruction of the kind in `Cpu.trapped`, about to run"
+    BAD_ACCESS = "no memory there; details in `Cpu.bad_access`"
+
+
+@dataclass(frozen=True)
+class Access:
+    """One access to memory. ``value`` is None for reads."""
+
+    kind: str  # read | write | execution
+    address: int
+    size: int
+    value: int | None
+    pc: int
+
+
+class Cpu:
+    """Registers, memory and execution. Knows nothing of exceptions, peripherals and time."""
+
+    def __init__(
+        self,
+        chip: Chip,
+        read: Callable[[int, int], int],
+        write: Callable[[int, int, int], None],
+    ):
+        """``read(address, size)`` and ``write(address, size, value)`` serve the peripherals' ranges."""
+        self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        self.uc.ctl_set_cpu_model(chip.cpu)
+        self.counter = Counter(self.uc)
+        self.state = self.counter.state
+        self.memories: list[tuple[int, int, ctypes.Array, bool]] = []  # base, size, bytes, writable
+        self._double = HAS_DOUBLE if chip.single_precision else 0
+        self.state.trap = self._double
+        self.exc_return = 0
+        self.trapped = 0
+        self.bad_access: Access | None = None
+        for memory in chip.memories:
+            data = (ctypes.c_uint8 * memory.size)()
+            for base in memory.bases:
+                self._map(base, data, memory.writable)
+        for base, size in PERIPHERALS:
+            self._map_peripherals(base, size, read, write)
+
+    def _map(self, base: int, data: ctypes.Array, writable: bool) -> None:
+        permissions = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC | (unicorn.UC_PROT_WRITE if writable else 0)
+        self.uc.mem_map_ptr(base, len(data), permissions, ctypes.addressof(data))
+        self.counter.add_memory(base, data)
+        self.memories.append((base, len(data), data, writable))
+
+    def _map_peripherals(
+        self, base: int, size: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
+    ) -> None:
+        self.uc.mmio_map(
+            base,
+            size,
+            lambda _uc, offset, n, _: read(base + offset, n),
+            None,
+            lambda _uc, offset, n, value, _: write(base + offset, n, value & (1 << 8 * n) - 1),
+            None,
+        )
+        self.uc.mem_protect(base, size, unicorn.UC_PROT_NONE)  # makes counter_peripheral see each access
+        self.counter.add_peripherals(base, size)
+
+    def memory_at(self, address: int, size: int, *, write: bool) -> tuple[ctypes.Array, int] | None:
+        """The bytes behind [address, address + size) and the offset in them; None if there's no memory."""
+        for base, length, data, writable in self.memories:
+            if base <= address and address + size <= base + length and (writable or not write):
+                return data, address - base
+        return None
+
+    def read_word(self, address: int) -> int | None:
+        """32 bits of memory, or None if there is none."""
+        place = self.memory_at(address, 4, write=False)
+        if place is None:
+            return None
+        data, offset = place
+        return int.from_bytes(bytes(data[offset : offset + 4]), "little")
+
+    def __getitem__(self, register: int) -> int:
+        """A register by Unicorn's number, unsigned."""
+        return self.uc.reg_read(register) & 0xFFFFFFFF
+
+    def __setitem__(self, register: int, value: int) -> None:
+        self.uc.reg_write(register, value)
+
+    def instructions(self, pc: int) -> int:
+        """Instructions completed before the one at ``pc`` of the current block."""
+        return self.counter.at(pc)
+
+    def allow_fpu(self, allowed: bool) -> None:
+        """Whether floating-point instructions may run (CPACR); otherwise they stop with TRAP."""
+        self._set_trap(HAS_FPU, not allowed)
+
+    def _set_trap(self, flag: int, on: bool) -> None:
+        self.state.trap = self.state.trap | flag if on else self.state.trap & ~flag
+
+    def trap_division(self, flag: int, on: bool) -> None:
+        """Whether dividing by zero stops with TRAP (CCR.DIV_0_TRP)."""
+        self._set_trap(flag, on)
+
+    def request_stop(self) -> None:
+        """Stop before the next block."""
+        self.state.stop = 1
+
+    def stop_now(self) -> None:
+        """Stop as soon as Unicorn can; the current block may run to its end."""
+        self.state.stop = 1
+        self.uc.emu_stop()
+
+    def run(self) -> Stop:
+        """Runs until something in :class:`Stop` happens. The PC is where execution should go on."""
+        return self._run_until(NOWHERE)
+
+    def _run_until(self, address: int) -> Stop:
+        s = self.state
+        s.stop, s.trapped, s.interrupt, s.fault.kind = 0, 0, -1, 0
+        pc = self[reg.UC_ARM_REG_PC]
+        try:
+            self.uc.emu_start(pc | 1, address)
+        except unicorn.UcError as error:
+            return self._stopped_by(error.errno)
+        if s.interrupt >= 0:
+            return self._software_exception()
+        if s.trapped:
+            return self._trap()
+        return Stop.ASKED if s.stop else Stop.SLEEP
+
+    def _trap(self) -> Stop:
+        """It stopped before a block that has a forbidden instruction: run what comes before that."""
+        self.trapped = self.state.trapped
+        if self.trapped & (HAS_FPU | HAS_DOUBLE):
+            pc = self[reg.UC_ARM_REG_PC]
+            forbidden = self.state.trap & (HAS_FPU | HAS_DOUBLE)
+            first = self.counter.find(pc, pc + 4096, forbidden)
+            if first > pc:
+                self.uc.ctl_remove_cache(pc, first)
+                self.state.trap &= ~forbidden
+                self._run_until(first)
+                self.state.trap |= forbidden
+                self.state.trapped = self.trapped
+        else:  # counter_divide stopped within the block
+            self.state.executed = self.instructions(self[reg.UC_ARM_REG_PC])
+        return Stop.TRAP
+
+    def _software_exception(self) -> Stop:
+        number = self.state.interrupt
+        pc = self[reg.UC_ARM_REG_PC]
+        if number == _QEMU_EXCEPTION_EXIT:
+            self.exc_return = pc | 1
+            return Stop.RETURN
+        if number == _QEMU_SVC:
+            return Stop.SVC
+        self.state.executed = self.instructions(pc)
+        return Stop.BREAKPOINT if number == _QEMU_BKPT else Stop.UNDEFINED
+
+    def _stopped_by(self, errno: int) -> Stop:
+        s = self.state
+        pc = self[reg.UC_ARM_REG_PC]
+        if errno == unicorn.UC_ERR_FETCH_UNMAPPED and pc >= EXC_RETURN:
+            self.exc_return = pc | 1
+            return Stop.RETURN
+        if errno == unicorn.UC_ERR_INSN_INVALID:
+            if not s.block <= pc < s.block + s.block_size:  # the PC is past the block: it ended in a hint
+                return Stop.HINT
+            s.executed = self.instructions(pc)
+            return Stop.UNDEFINED
+        if errno == unicorn.UC_ERR_EXCEPTION:
+            return Stop.INVALID_STATE
+        if s.fault.kind:
+            kind = _ACCESS[s.fault.kind]
+            value = s.fault.value & (1 << 8 * s.fault.size) - 1 if kind == "write" else None
+            at = s.fault.address if kind == "execution" else s.fault.pc
+            self.bad_access = Access(kind, s.fault.address, s.fault.size, value, at)
+            return Stop.BAD_ACCESS
+        raise unicorn.UcError(errno)

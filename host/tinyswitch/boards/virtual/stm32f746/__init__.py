@@ -1,0 +1,64 @@
+"""The STM32F746 (RM0385): memories, and the peripherals that this project's firmware uses."""
+
+from __future__ import annotations
+
+from unicorn import arm_const
+
+from tinyswitch.boards.virtual.chip import Chip, Memory
+from tinyswitch.boards.virtual.cortexm import scb
+from tinyswitch.boards.virtual.cortexm.dwt import Dwt
+from tinyswitch.boards.virtual.cortexm.mpu import Mpu
+from tinyswitch.boards.virtual.cortexm.nvic import Nvic
+from tinyswitch.boards.virtual.cortexm.systick import SysTick
+from tinyswitch.boards.virtual.machine import Machine
+from tinyswitch.boards.virtual.peripheral import Peripheral
+from tinyswitch.boards.virtual.stm32f746.dma import Dma2
+from tinyswitch.boards.virtual.stm32f746.flash import Flash
+from tinyswitch.boards.virtual.stm32f746.gpio import GpioA, GpioB
+from tinyswitch.boards.virtual.stm32f746.iwdg import Iwdg
+from tinyswitch.boards.virtual.stm32f746.pwr import Pwr
+from tinyswitch.boards.virtual.stm32f746.rcc import Rcc
+from tinyswitch.boards.virtual.stm32f746.usart import Usart1
+
+FLASH_BYTES, RAM_BYTES, ITCM_BYTES = 1 << 20, 320 << 10, 16 << 10
+INTERRUPTS, PRIORITY_BITS, SYSTICK_DIVIDER = 98, 4, 8
+
+
+def _peripherals(machine: Machine) -> list[Peripheral]:
+    flash, pwr = Flash(machine), Pwr(machine)
+    rcc = Rcc(machine, flash, pwr)
+    dma = Dma2(machine)
+    demcr = scb.CoreDebug(machine)
+    return [
+        rcc,
+        flash,
+        pwr,
+        Iwdg(machine),
+        GpioA(machine),
+        GpioB(machine),
+        dma,
+        Usart1(machine, dma),
+        Nvic(machine, INTERRUPTS, PRIORITY_BITS),
+        SysTick(machine, SYSTICK_DIVIDER),
+        scb.Scb(machine),
+        scb.Fpu(machine),
+        scb.Stir(machine),
+        scb.CacheMaintenance(machine),
+        Mpu(machine),
+        demcr,
+        Dwt(machine, demcr, scb.TRCENA),
+    ]
+
+
+STM32F746 = Chip(
+    name="STM32F746",
+    cpu=arm_const.UC_CPU_ARM_CORTEX_M7,
+    single_precision=True,
+    memories=(
+        Memory("flash", (0x08000000, 0x00200000), FLASH_BYTES, writable=False),
+        Memory("DTCM, SRAM1 and SRAM2", (0x20000000,), RAM_BYTES, writable=True),
+        Memory("ITCM RAM", (0x00000000,), ITCM_BYTES, writable=True),
+    ),
+    boot=0x08000000,
+    peripherals=_peripherals,
+)
