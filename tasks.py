@@ -196,7 +196,12 @@ def verify(
     commands.verify_model(board, port, net, models, count, seed, out, say)
 
 
-@task(help={"net": "digits", "out": "where to write (else models/NAME.tflite)"})
+@task(
+    help={
+        "net": "digits, or FILE.json of a net for such images",
+        "out": "where to write (else models/NAME.tflite)",
+    }
+)
 @one_line
 def train(_: Context, net: str = "digits", out: str | None = None) -> None:
     """Train a small classifier that needs no download (handwritten digits)."""

@@ -110,6 +110,9 @@ class FakeClient:
     def select(self, index: int) -> None:
         assert index == 0
 
+    def close(self) -> None:
+        pass
+
     def infer(self, frame: np.ndarray) -> Result:
         board = self._board
         board.sent.append(frame.tobytes())

@@ -44,7 +44,7 @@ class Bench:
             self.out,
             self.cache,
             console,
-            self.board.client,
+            client=self.board.client,
         )
 
     def lines(self) -> list[dict]:

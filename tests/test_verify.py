@@ -14,7 +14,7 @@ from tinyswitch.link import LinkError
 
 def run(tmp_path, board, model, count=6):
     console = Console(file=io.StringIO())
-    return verify(board, build_of(model), count, 7, tmp_path / "cache", console, board.client)
+    return verify(board, build_of(model), count, 7, tmp_path / "cache", console, client=board.client)
 
 
 @pytest.fixture

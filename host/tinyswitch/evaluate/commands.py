@@ -22,7 +22,9 @@ from tinyswitch.evaluate.journal import write_json
 from tinyswitch.evaluate.litert import LiteRtModel
 
 if TYPE_CHECKING:
+    from tinyswitch.boards import Board
     from tinyswitch.compiler import Plan
+    from tinyswitch.firmware import Build
 
 Log = Callable[[str], None]
 APP = "image"  # the application that answers images
@@ -87,7 +89,10 @@ def stream(board: str, port: str, model: Path, dataset: Dataset, out: Path, log:
 
     built = firmware.build(board, APP, [model])
     with connect(board, port, built) as device:
-        summary = stream_eval(device, built, dataset, out, target.CACHE, Console(stderr=True))
+        console = Console(stderr=True)
+        summary = stream_eval(
+            device, built, dataset, out, target.CACHE, console, lambda: flash(device, built, log)
+        )
     Console().print(board_table(summary, dataset.mismatch(_classes(built.models[0]))))
     log(f"results: {out}")
     if summary["lost"]:
@@ -98,6 +103,21 @@ def stream(board: str, port: str, model: Path, dataset: Dataset, out: Path, log:
     if different:
         raise TinyswitchError(f"{out}: {different} of {summary['answered']} answers differ from LiteRT's")
     return summary
+
+
+def flash(device: Board, built: Build, log: Log) -> None:
+    """Puts the firmware on a real board; where that cannot be done, the board's own has to do."""
+    from tinyswitch import firmware
+
+    if device.kind != "real":
+        return
+    device.open()  # a port that is missing or busy is noticed before anything is written
+    device.close()
+    try:
+        firmware.upload(built, device.path)
+        log(f"{device.name}: flashed")
+    except TinyswitchError as error:
+        log(f"{device.name}: not flashed, so what is on it is used: {error}")
 
 
 def _classes(model: Plan | LiteRtModel) -> int:
@@ -134,7 +154,10 @@ def verify_model(
     inputs, start = target.number("--count", count), target.number("--seed", seed, minimum=0)
     built = firmware.build(board, APP, [target.one_model(net, models, log)])
     with connect(board, port, built) as device:
-        report = verify(device, built, inputs, start, target.CACHE, Console(stderr=True))
+        console = Console(stderr=True)
+        report = verify(
+            device, built, inputs, start, target.CACHE, console, lambda: flash(device, built, log)
+        )
     if out:
         write_json(Path(out), report)
     Console().print(verify_table(report, board))
@@ -146,10 +169,9 @@ def verify_model(
 
 
 def train_net(net: str, out: str | None, log: Log) -> None:
-    target.choice("--net", net, ["digits"])
     from tinyswitch.training import digits  # loads TensorFlow
 
-    digits.train(Path(out) if out else nets.MODELS / "digits.tflite", log)
+    digits.train(net, Path(out) if out else None, log)
 
 
 def run_demo(board: str | None, port: str, log: Log) -> None:

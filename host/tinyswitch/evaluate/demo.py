@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tinyswitch import doctor, nets
+from tinyswitch import data, doctor, nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.commands import stream
 from tinyswitch.evaluate.images import Dataset, find_images
-from tinyswitch.evaluate.journal import not_written
 
 MODEL = nets.MODELS / "digits.tflite"
 COLUMNS, ROWS = 10, 5  # of the picture
@@ -71,15 +70,10 @@ def draw(dataset: Dataset, out: Path) -> Path:
         )
     figure.suptitle(_headline(summary))
     path = out / "picture.png"
-    temporary = path.with_suffix(".new.png")
-    try:
-        figure.savefig(temporary, dpi=100)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise not_written(path, error) from None
-    finally:
-        pyplot.close(figure)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=100)
+    pyplot.close(figure)
+    data.write_file(path, content.getvalue())
     return path
 
 

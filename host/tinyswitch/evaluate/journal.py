@@ -8,21 +8,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tinyswitch.data import write_file
 from tinyswitch.errors import TinyswitchError
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes ``value``; a reader sees the old file or the new one, never a part. Raises TinyswitchError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise not_written(path, error) from None
+    write_file(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def not_written(path: Path, error: OSError) -> TinyswitchError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import serial
@@ -55,6 +56,8 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with suppress(LinkError):
+            self._client.close()
         self._board.close()
 
     def infer(self, frame: np.ndarray) -> Result:
@@ -116,13 +119,8 @@ class Session:
                 continue
             try:
                 self._client.set_baud(baud)
-                self._client.hello()
                 return
-            except LinkLost:
-                # The two ends may disagree about the speed now; the reset of a new start agrees on 115200
-                self._slow_bauds.add(baud)
-                self._board.close()
-                self._client = self._make_client(self._board.open())
-                self._client.hello()
-            except (LinkError, serial.SerialException, ValueError):
+            except BoardReset:
+                raise
+            except LinkError:  # both ends are at 115,200 baud again
                 self._slow_bauds.add(baud)

@@ -40,10 +40,12 @@ def stream_eval(
     out: Path,
     cache: Path,
     console: Console,
+    prepare: Callable[[], None] = lambda: None,
     client: Callable[[serial.Serial], Client] = Client,
 ) -> dict[str, Any]:
     """Sends the images to ``board``, which runs the only model of ``build``, and says what came back.
 
+    ``prepare`` is called before the board is opened, if it is needed at all.
     LiteRT answers the same images meanwhile, on all cores (cache: ``cache``). ``out`` gets
     ``results.jsonl`` (a line as each answer arrives), ``run.json`` (whose results they are) and, at the end,
     ``summary.json``, which is also returned. What ``out`` holds already is not sent again.
@@ -57,7 +59,7 @@ def stream_eval(
             evaluation.resume(journal)
             with bars(console) as progress:
                 evaluation.check(reference, progress)
-                evaluation.stream(reference, journal, progress)
+                evaluation.stream(reference, journal, progress, prepare)
                 answers = evaluation.answers
                 host = {answer["frame"]: reference.outputs(answer["frame"]) for answer in answers.values()}
         except KeyboardInterrupt:
@@ -128,7 +130,9 @@ class _Evaluation:
             if record is not None and record.get("frame") == digest:
                 self.answers[entry.name] = record
 
-    def stream(self, reference: Reference, journal: Journal, progress: Progress) -> None:
+    def stream(
+        self, reference: Reference, journal: Journal, progress: Progress, prepare: Callable[[], None]
+    ) -> None:
         """Sends what is missing, while LiteRT answers everything."""
         total = len(self._dataset)
         board_bar = progress.add_task(self._label(), total=total, completed=len(self.answers))
@@ -144,6 +148,7 @@ class _Evaluation:
             [entry.path for entry in self._dataset.entries], self.digests, lambda: progress.advance(host_bar)
         )
         if missing:
+            prepare()
             with Session(self._board, self._plan.id, self._note, self._client) as session:
                 self._write_facts(session)
                 self._send(session, missing, journal, reference, lambda: progress.advance(board_bar))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from tinyswitch import data, nets
@@ -94,13 +94,6 @@ def number(option: str, text: str, minimum: int = 1) -> int:
         value = minimum - 1
     if value < minimum:
         raise TinyswitchError(f"{option} {text}: a whole number from {minimum} is needed")
-    return value
-
-
-def choice(option: str, value: str, allowed: Iterable[str]) -> str:
-    """The value of an option that has a few; complains with all of them."""
-    if value not in (known := list(allowed)):
-        raise TinyswitchError(f"{option} {value}: unknown; there are: {', '.join(known)}")
     return value
 
 

@@ -30,12 +30,14 @@ def verify(
     seed: int,
     cache: Path,
     console: Console,
+    prepare: Callable[[], None] = lambda: None,
     client: Callable[[serial.Serial], Client] = Client,
 ) -> dict[str, Any]:
     """Sends ``count`` frames (see ``random_frames``) to the only model of ``build`` on ``board``.
 
-    Returns {model, count, identical, max_abs_difference}: the frames whose outputs all equal LiteRT's, and
-    the largest difference of any value (0..255). Raises TinyswitchError if the board is gone or loses one.
+    ``prepare`` is called before the board is opened. Returns {model, count, identical, max_abs_difference}:
+    the frames whose outputs all equal LiteRT's, and the largest difference of any value (0..255). Raises
+    TinyswitchError if the board is gone or gives no answer.
     """
     plan = build.models[0]
 
@@ -50,6 +52,7 @@ def verify(
             host_bar = progress.add_task("LiteRT", total=count)
             reference.start(frames, digests, lambda: progress.advance(host_bar))
             bar = progress.add_task(board.name, total=count)
+            prepare()
             with Session(board, plan.id, note, client) as session:
                 for number, frame in enumerate(frames):
                     outputs = _answer(session, board, number, frame)
