@@ -57,7 +57,8 @@ def _explain(path: str, error: Exception) -> str:
     if code == errno.ENOENT or not os.path.exists(path):
         there = ", ".join(p.device for p in list_ports.comports()) or "none"
         return f"no such port (there are: {there}); check the cable, or give another --port"
-    if code in (errno.ENOTTY, errno.EINVAL, errno.EISDIR, errno.ENODEV):
+    # pyserial wraps the errors of setting up a port without their number
+    if code in (errno.EISDIR, errno.ENODEV, errno.ENXIO) or "configure" in str(error):
         return "not a serial port; give another --port"
     return f"cannot be opened ({error}); give another --port"
 
