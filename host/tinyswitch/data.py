@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def local(name: str) -> Path | None:
     return path if path and path.exists() else None
 
 
-def fetch(name: str, log=print) -> Path:
+def fetch(name: str, log: Callable[[str], None] = print) -> Path:
     """The file ``name`` (path in the data root's layout): in the data root, else downloaded and kept.
 
     ``log`` gets a line before a download starts. Raises TinyswitchError if it is nowhere to be had.
@@ -96,7 +97,7 @@ def availability(name: str | None) -> str:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes ``path`` whole or not at all, making its folder; raises TinyswitchError, e.g. for a full disk."""
+    """Writes ``path`` whole or not at all, making its folder; raises TinyswitchError (e.g. disk full)."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,7 @@ def write_file(path: Path, content: bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _download(name: str, download: Download, log) -> Path:
+def _download(name: str, download: Download, log: Callable[[str], None]) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("ERROR")

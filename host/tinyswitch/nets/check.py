@@ -14,6 +14,7 @@ KERNELS = range(1, 16, 2)  # odd: padding by kernel // 2 on both sides keeps the
 STRIDES = range(1, 5)
 CHANNELS = range(1, 65536)
 RESOLUTIONS = range(1, 2049)
+BN_EPS = (1e-9, 1.0)  # added to a variance, which may be 0
 
 
 def show(value: Any, limit: int = 60) -> str:

@@ -33,7 +33,7 @@ def read(file: Path, name: str, content: dict[str, Any]) -> Net:
     resolution = check.get(file, "", content, "resolution")
     resolution = check.integer(file, "resolution", resolution, check.RESOLUTIONS)
     channels = check.integer(file, "channels", content.get("channels", 3), range(1, 257))
-    eps = check.number(file, "bn_eps", content.get("bn_eps", 1e-5), 0.0, 1.0)
+    eps = check.number(file, "bn_eps", content.get("bn_eps", 1e-5), *check.BN_EPS)
     checkpoint = content.get("checkpoint")
     if checkpoint is not None and not _is_relative(checkpoint):
         raise check.bad(file, "checkpoint", checkpoint, "a path inside models/ or the data root")

@@ -37,7 +37,7 @@ def read(file: Path, name: str, content: dict[str, Any]) -> Net:
     resolution = check.integer(file, "resolution", resolution, check.RESOLUTIONS)
     norm = check.mapping(file, "bn", check.get(file, "", content, "bn"))
     _fixed(file, "bn", norm, {"ws_eps": None})
-    eps = check.number(file, "bn.eps", check.get(file, "bn", norm, "eps"), 0.0, 1.0)
+    eps = check.number(file, "bn.eps", check.get(file, "bn", norm, "eps"), *check.BN_EPS)
     first = check.get(file, "", content, "first_conv")
     channels = check.mapping(file, "first_conv", first).get("in_channels")
     channels = check.integer(file, "first_conv.in_channels", channels, range(1, 257))

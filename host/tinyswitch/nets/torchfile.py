@@ -27,7 +27,7 @@ import numpy as np
 from tinyswitch.errors import TinyswitchError
 
 MAX_BYTES = 2**30  # of a file
-MAX_PICKLE = 2**24
+MAX_PICKLE = 2**22  # the published ones have 65 kB
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 STREAM_VERSION = 1001
 DTYPES = {
@@ -53,6 +53,7 @@ DAMAGE = (
     MemoryError,
     NotImplementedError,
     RuntimeError,
+    AssertionError,
     EOFError,
     struct.error,
     zipfile.BadZipFile,
@@ -205,7 +206,7 @@ class _Machine:
             raise ValueError("it refers to what is not a storage")
         dtype = np.dtype(DTYPES[storage.name.removeprefix("torch ")])
         if not _is_count(count):
-            raise ValueError(f"storage {key} has {count} elements")
+            raise ValueError(f"storage {key!r} has {count} elements")
         self._stack.append(_Storage(key, dtype, count))
 
     def _reduce(self) -> None:
@@ -252,7 +253,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> _Tensor:
     last = offset + sum((s - 1) * step for s, step in zip(size, stride, strict=True))
     values = math.prod(size)
     if values and (last >= storage.count or values > storage.count):
-        raise ValueError(f"a tensor reaches beyond its storage {storage.key}")
+        raise ValueError(f"a tensor reaches beyond its storage {storage.key!r}")
     return _Tensor(storage, offset, tuple(size), tuple(stride))
 
 
@@ -319,7 +320,7 @@ def _stream_storages(
         storage = storages[key]
         (count,) = struct.unpack("<q", file.read(8))
         if count != storage.count:
-            raise ValueError(f"storage {key} has {count} elements, its tensors say {storage.count}")
+            raise ValueError(f"storage {key!r} has {count} elements, its tensors say {storage.count}")
         yield key, file.read(count * storage.dtype.itemsize)
 
 
@@ -334,7 +335,7 @@ def _tensors(content: Any) -> dict[str, _Tensor]:
     storages: dict[str, _Storage] = {}
     for tensor in state.values():
         if storages.setdefault(tensor.storage.key, tensor.storage) != tensor.storage:
-            raise ValueError(f"two kinds of storage {tensor.storage.key}")
+            raise ValueError(f"two kinds of storage {tensor.storage.key!r}")
     return dict(state)
 
 
@@ -349,7 +350,7 @@ def _views(tensors: dict[str, _Tensor], raw: dict[str, bytes]) -> dict[str, np.n
     for name, tensor in tensors.items():
         storage = tensor.storage
         if len(raw[storage.key]) != storage.count * storage.dtype.itemsize:
-            raise ValueError(f"storage {storage.key} is cut off")
+            raise ValueError(f"storage {storage.key!r} is cut off")
         values = np.frombuffer(raw[storage.key], storage.dtype)
         strides = tuple(step * storage.dtype.itemsize for step in tensor.stride)
         view = np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.size, strides, writeable=False)

@@ -37,7 +37,11 @@ def fold(net: Net, tensors: Mapping[str, np.ndarray], source: Path | str) -> dic
             )
     for name, shape in expected.items():
         _check(net, source, name, tensors.get(name), shape)
-    return {layer.name: _fold_layer(net, layer, tensors) for layer in net.layers if layer.weights}
+    folded = {layer.name: _fold_layer(net, layer, tensors) for layer in net.layers if layer.weights}
+    for name, own in folded.items():
+        if not (np.isfinite(own.kernel).all() and np.isfinite(own.bias).all()):
+            raise TinyswitchError(f"{source}: the weights of {name} exceed float32 once batch norm is folded")
+    return folded
 
 
 def random_tensors(net: Net, seed: int) -> dict[str, np.ndarray]:
@@ -94,12 +98,13 @@ def _check(
 
 def _fold_layer(net: Net, layer: Layer, tensors: Mapping[str, np.ndarray]) -> Weights:
     if layer.kind == "dense":
-        kernel, bias = (tensors[name].astype(np.float32) for name in tensor_names(layer))
+        with np.errstate(over="ignore"):
+            kernel, bias = (tensors[name].astype(np.float32) for name in tensor_names(layer))
         return Weights(np.ascontiguousarray(kernel.T), bias)
     names = tensor_names(layer)
     kernel, gamma, beta, mean, variance = (tensors[name].astype(np.float64) for name in names)
-    factor = gamma / np.sqrt(variance + net.bn_eps)
-    kernel = kernel * factor[:, None, None, None]
     axes = (2, 3, 0, 1) if layer.kind == "depthwise" else (2, 3, 1, 0)
-    folded = np.ascontiguousarray(kernel.transpose(axes), np.float32)
-    return Weights(folded, (beta - mean * factor).astype(np.float32))
+    with np.errstate(over="ignore", invalid="ignore"):  # ``fold`` looks at the result
+        factor = gamma / np.sqrt(variance + net.bn_eps)
+        kernel = (kernel * factor[:, None, None, None]).transpose(axes)
+        return Weights(np.ascontiguousarray(kernel, np.float32), (beta - mean * factor).astype(np.float32))

@@ -32,7 +32,8 @@ def convert(
     ``checkpoint``: a .pth file, "random" for seeded weights of no use but to measure with, or None for the
     net's own. ``calibration``: a folder of images (see evaluate.images.find_images), or None for those of the
     net's data; random weights then get random images. Input and output are int8; a pixel of the input is
-    uint8 - 128 to half a step. ``log`` gets a line for each step. Raises TinyswitchError; ``out`` then is as it was.
+    uint8 - 128 to half a step. ``log`` gets a line for each step. Raises TinyswitchError; ``out`` then is as
+    it was.
     """
     net = net if isinstance(net, Net) else nets.load(net)
     out = Path(out)
