@@ -47,15 +47,22 @@ def decode(line: bytes) -> Frame | None:
 
 
 class Decoder:
-    """Finds frames in what arrives.
-
-    ``noise_bytes`` counts what was none, ``noise`` holds the first of it.
-    """
+    """Finds frames in what arrives, and keeps an account of what is none."""
 
     def __init__(self) -> None:
         self._pending = b""
-        self.noise = b""
-        self.noise_bytes = 0
+        self._noise = b""
+        self._noise_bytes = 0
+
+    @property
+    def noise_bytes(self) -> int:
+        """How much was no frame, or isn't one yet."""
+        return self._noise_bytes + len(self._pending)
+
+    @property
+    def noise(self) -> bytes:
+        """The first of it."""
+        return (self._noise + self._pending)[:_SAMPLE]
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         *lines, self._pending = (self._pending + data).split(b"\0")
@@ -63,12 +70,12 @@ class Decoder:
             frame = decode(line) if line else None
             if frame is not None:
                 yield frame
-            elif line:
+            else:
                 self._count(line)
         if len(self._pending) > _MAX_LINE:
             self._count(self._pending)
             self._pending = b""
 
     def _count(self, line: bytes) -> None:
-        self.noise_bytes += len(line)
-        self.noise = (self.noise + line)[:_SAMPLE]
+        self._noise_bytes += len(line)
+        self._noise = (self._noise + line)[:_SAMPLE]
