@@ -169,7 +169,7 @@ def test_refusals_within_an_image(wire: Wire):
     assert code(wire.ask(Type.DATA, 3, bytes(4))) == ErrorCode.LENGTH
     assert code(wire.ask(Type.DATA, 4, data(1, b"x"))) == ErrorCode.OFFSET
     assert code(wire.ask(Type.DATA, 5, data(0, b"x" * 25))) == ErrorCode.LENGTH
-    assert state(wire.ask(Type.DATA, 6, data(0, b"x" * 23)), DATA_ANSWER).received == 0
+    assert state(wire.ask(Type.DATA, 6, data(0, b"x" * 23)), DATA_ANSWER) == State(7, 1, 23)
     assert refusal(wire.ask(Type.FINISH, 7)).code == ErrorCode.INCOMPLETE
     assert code(wire.ask(Type.DATA, 8, data(23, b"xx"))) == ErrorCode.LENGTH
     wire.ask(Type.DATA, 9, data(23, b"x"))

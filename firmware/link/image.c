@@ -35,7 +35,6 @@ static void run_row(ts_image *im) {
 
 void ts_image_data(ts_image *im, const uint8_t *src, uint32_t n) {
     const uint32_t row_bytes = im->model->tensors[im->model->input].row_bytes;
-    im->received += n;
     while (n > 0) {
         int8_t *row = ts_input_row(&im->engine);
         if (row == NULL) {

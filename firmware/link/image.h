@@ -10,7 +10,7 @@ void ts_image_select(ts_image *image, const ts_model *model);
 /* Starts an image. Returns 0, or TS_LINK_ERR_ENGINE. */
 int ts_image_begin(ts_image *image);
 
-/* Takes the next n bytes; n <= input_bytes - received. Computes whenever a row is complete. */
+/* Takes the last n of the bytes that count as received. Computes whenever a row is complete. */
 void ts_image_data(ts_image *image, const uint8_t *src, uint32_t n);
 
 /* Bytes of all outputs together. */

@@ -132,9 +132,11 @@ static void accept(ts_link *l, const ts_frame *f) {
     if (f->type == TS_LINK_DATA) {
         refusal = ts_link_check_data(l, f);
         if (refusal.code == TS_LINK_OK) {
+            const uint32_t n = f->payload_bytes - 4;
             l->has_answer = 0;
+            l->image.received += n;
             send_state(l, TS_LINK_ANSWER | TS_LINK_DATA, f->seq); /* first: the host can send meanwhile */
-            ts_image_data(&l->image, f->payload + 4, f->payload_bytes - 4);
+            ts_image_data(&l->image, f->payload + 4, n);
             return;
         }
     }
