@@ -1,0 +1,106 @@
+"""What firmware/boards/stm32f746 does, on the virtual board."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import serial
+from tinyswitch.boards.virtual import VirtualBoard
+
+FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
+CLOCK = 216_000_000
+POWER, SOFTWARE, WATCHDOG, FAULT = 0, 2, 3, 4
+CPU = ["-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"]
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wundef", "-Wstrict-prototypes", "-Werror"]
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("arm-none-eabi-gcc"), reason="arm-none-eabi-gcc is not installed (gcc-arm-none-eabi)"
+)
+
+
+@pytest.fixture(scope="module")
+def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("drivers") / "drivers.elf"
+    board = FIRMWARE / "boards" / "stm32f746"
+    sources = [Path(__file__).parent / "build_firmware" / "main.c", *sorted(board.glob("*.c"))]
+    options = [*CPU, *WARNINGS, "-std=gnu99", "-O2", "-nostartfiles", "-Wl,--fatal-warnings"]
+    places = [f"-I{board.parent}", "-T", str(board / "stm32f746.ld"), "-o", str(out)]
+    subprocess.run(["arm-none-eabi-gcc", *options, *places, *map(str, sources)], check=True)
+    return out
+
+
+@pytest.fixture
+def port(elf: Path) -> Iterator[serial.Serial]:
+    board = VirtualBoard(elf)
+    with board:
+        port = board.open()
+        port.timeout = 20
+        assert port.readline() == b"started\n"
+        yield port
+        assert board.failure() is None
+
+
+def ask(port: serial.Serial, command: bytes, lines: int = 1) -> list[str]:
+    port.write(command)
+    return [port.readline().decode().strip() for _ in range(lines)]
+
+
+def test_starts_from_power_on_without_a_report(port):
+    assert ask(port, b"c", 2) == [str(POWER), "-"]
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["115200", "2000000"])
+def test_every_byte_comes_back(port, fast):
+    if fast:
+        assert ask(port, b"b") == ["ok"]
+        port.baudrate = 2_000_000
+    every = bytes(range(256))
+    port.write(b"e" + every)
+    assert port.read(256) == every
+
+
+def test_the_ring_holds_what_it_says(port):
+    assert ask(port, b"b") == ["ok"]
+    port.baudrate = 2_000_000
+    assert ask(port, b"o" + b"x" * 8192, 2) == ["0", "8192"]
+
+
+def test_an_overrun_is_counted_and_dropped(port):
+    assert ask(port, b"b") == ["ok"]
+    port.baudrate = 2_000_000
+    lost, there = map(int, ask(port, b"o" + b"x" * 8300, 2))
+    assert (lost, there) == (8300, 0)
+    assert ask(port, b"c", 2)[0] == str(POWER)  # and it goes on
+
+
+def test_sleeping_keeps_time(port):
+    (cycles,) = map(int, ask(port, b"i"))
+    assert 9 * CLOCK / 1000 <= cycles <= 10.1 * CLOCK / 1000
+
+
+def test_the_stack_mark_moves(port):
+    before, after = map(int, ask(port, b"s", 2))
+    assert 64 <= before < 1024
+    assert 2048 <= after < 2048 + 1024
+
+
+def test_floating_point(port):
+    assert ask(port, b"f") == ["333333"]
+
+
+def test_a_fault_is_reported_once(port):
+    assert ask(port, b"d") == ["started"]
+    cause, report = ask(port, b"c", 2)
+    assert cause == str(FAULT)
+    assert report.startswith("UsageFault at pc 0x0800") and "cfsr 0x02000000" in report
+    assert ask(port, b"r") == ["started"]
+    assert ask(port, b"c", 2) == [str(SOFTWARE), "-"]
+
+
+def test_a_hang_ends_by_the_watchdog(port):
+    assert ask(port, b"w") == ["started"]
+    assert ask(port, b"c", 2) == [str(WATCHDOG), "-"]
