@@ -19,6 +19,14 @@ enum {
 
 enum { REGIONS = 6 };
 
+/* unicorn.h: uc_prot, uc_mem_type, struct uc_tlb_entry */
+enum { CAN_READ = 1, CAN_WRITE = 2, CAN_EXECUTE = 4 };
+enum { KIND_READ = 16, KIND_FETCH = 18 };
+struct tlb_entry {
+    uint64_t paddr;
+    int permissions;
+};
+
 struct entry {
     uint16_t size;  /* bytes of the block; 0: not decoded yet */
     uint16_t count; /* instructions, flags in bits 15:12 */
@@ -27,6 +35,7 @@ struct entry {
 struct region {
     uint64_t base;
     uint64_t size;
+    uint64_t writable;
     const uint8_t *bytes;
     struct entry *entries; /* size / 2 of them */
 };
@@ -50,9 +59,9 @@ struct counter {
     uint32_t watch_masks; /* stop when an interrupt mask below changes */
     uint32_t masks[3];    /* PRIMASK, BASEPRI, FAULTMASK as last seen */
     int32_t mask_registers[3];
-    int32_t pc_register, register_zero; /* Unicorn's numbers of the PC and R0 */
-    uint32_t pc;                        /* of the latest access to a peripheral */
-    int32_t interrupt;                  /* QEMU's exception index of a software exception, -1 if none */
+    int32_t registers[16]; /* Unicorn's numbers of R0 to R15 */
+    uint32_t pc;           /* of the latest access to a peripheral */
+    int32_t interrupt;     /* QEMU's exception index of a software exception, -1 if none */
     struct fault fault;
     struct region regions[REGIONS];
     int (*emu_stop)(void *uc);
@@ -157,7 +166,7 @@ void counter_divide(void *uc, uint64_t address, uint32_t size, void *user) {
 
     if (!r || !(c->trap & DIVIDES_BY_ZERO))
         return;
-    c->reg_read(uc, c->register_zero + (r->bytes[address - r->base + 2] & 0xF), &divisor);
+    c->reg_read(uc, c->registers[r->bytes[address - r->base + 2] & 0xF], &divisor);
     if (divisor == 0) {
         c->trapped = DIVIDES_BY_ZERO;
         c->stop = 1;
@@ -180,7 +189,7 @@ int counter_peripheral(void *uc, int kind, uint64_t address, int size, int64_t v
     struct counter *c = user;
     (void)kind, (void)address, (void)size, (void)value;
 
-    c->reg_read(uc, c->pc_register, &c->pc);
+    c->reg_read(uc, c->registers[15], &c->pc);
     return 1;
 }
 
@@ -193,9 +202,22 @@ int counter_fault(void *uc, int kind, uint64_t address, int size, int64_t value,
         c->fault.size = (uint32_t)size;
         c->fault.address = address;
         c->fault.value = (uint64_t)value;
-        c->reg_read(uc, c->pc_register, &c->fault.pc);
+        c->reg_read(uc, c->registers[15], &c->fault.pc);
     }
     return 0;
+}
+
+/* UC_HOOK_TLB_FILL: addresses are what they are. RAM that is used as data isn't made executable, because
+ * Unicorn takes its slow path on every store to an executable page, looking for code to translate anew. */
+int counter_tlb_fill(void *uc, uint64_t address, int kind, struct tlb_entry *entry, void *user) {
+    const struct region *r = region_of(user, address);
+    (void)uc;
+
+    entry->paddr = address;
+    entry->permissions = kind == KIND_FETCH || (kind == KIND_READ && r && !r->writable)
+                             ? CAN_READ | CAN_EXECUTE
+                             : CAN_READ | CAN_WRITE;
+    return 1;
 }
 
 /* Instructions completed when the one at `pc` is about to run or running. */

@@ -31,6 +31,7 @@ class _Region(ctypes.Structure):
     _fields_ = [
         ("base", ctypes.c_uint64),
         ("size", ctypes.c_uint64),
+        ("writable", ctypes.c_uint64),
         ("bytes", ctypes.c_void_p),
         ("entries", ctypes.c_void_p),
     ]
@@ -61,8 +62,7 @@ class State(ctypes.Structure):
         ("watch_masks", ctypes.c_uint32),
         ("masks", ctypes.c_uint32 * 3),
         ("mask_registers", ctypes.c_int32 * 3),
-        ("pc_register", ctypes.c_int32),
-        ("register_zero", ctypes.c_int32),
+        ("registers", ctypes.c_int32 * 16),
         ("pc", ctypes.c_uint32),
         ("interrupt", ctypes.c_int32),
         ("fault", _Fault),
@@ -118,15 +118,15 @@ class Counter:
         self._regions = 0
         self._set_up_state()
         self._hook(unicorn.UC_HOOK_BLOCK, "counter_block")
+        self._hook(unicorn.UC_HOOK_TLB_FILL, "counter_tlb_fill")
         self._hook(unicorn.UC_HOOK_INTR, "counter_interrupt")
-        self._hook(unicorn.UC_HOOK_MEM_UNMAPPED | unicorn.UC_HOOK_MEM_FETCH_PROT, "counter_fault")
 
     def _set_up_state(self) -> None:
         s = self.state
         s.emu_stop = ctypes.cast(binding.uclib.uc_emu_stop, ctypes.c_void_p).value
         s.reg_read = ctypes.cast(binding.uclib.uc_reg_read, ctypes.c_void_p).value
-        s.pc_register = arm_const.UC_ARM_REG_PC
-        s.register_zero = arm_const.UC_ARM_REG_R0
+        for i in range(16):
+            s.registers[i] = getattr(arm_const, f"UC_ARM_REG_R{i}")
         for i, name in enumerate(("PRIMASK", "BASEPRI", "FAULTMASK")):
             s.mask_registers[i] = getattr(arm_const, f"UC_ARM_REG_{name}")
         s.interrupt = -1
@@ -147,20 +147,27 @@ class Counter:
         if status != unicorn.UC_ERR_OK:
             raise unicorn.UcError(status)
 
-    def add_memory(self, base: int, memory: ctypes.Array) -> None:
-        """Code may run at ``base``, whose bytes are ``memory``. Writes that the chip forbids are kept."""
+    def add_memory(self, base: int, memory: ctypes.Array, writable: bool) -> None:
+        """Code may run at ``base``, whose bytes are ``memory``. Writes that the chip forbids are noted."""
         entries = (ctypes.c_uint32 * (len(memory) // 2))()
         self.state.regions[self._regions] = _Region(
-            base, len(memory), ctypes.addressof(memory), ctypes.addressof(entries)
+            base, len(memory), writable, ctypes.addressof(memory), ctypes.addressof(entries)
         )
         self._regions += 1
         self._keep += [memory, entries]
-        self._hook(unicorn.UC_HOOK_MEM_WRITE_PROT, "counter_fault", base, base + len(memory) - 1)
+        if not writable:
+            self._hook(unicorn.UC_HOOK_MEM_WRITE_PROT, "counter_fault", base, base + len(memory) - 1)
 
     def add_peripherals(self, base: int, size: int) -> None:
         """Accesses to this range, mapped without permissions, note the program counter and go on."""
         kinds = unicorn.UC_HOOK_MEM_READ_PROT | unicorn.UC_HOOK_MEM_WRITE_PROT
         self._hook(kinds, "counter_peripheral", base, base + size - 1)
+        self._hook(unicorn.UC_HOOK_MEM_FETCH_PROT, "counter_fault", base, base + size - 1)
+
+    def add_gap(self, base: int, end: int) -> None:
+        """Nothing is mapped in [base, end): accesses are noted. Such a hook must not cover memory, where it
+        would make every store slow."""
+        self._hook(unicorn.UC_HOOK_MEM_UNMAPPED, "counter_fault", base, end - 1)
 
     def add_division(self, address: int) -> None:
         """The instruction at ``address`` divides: traps on zero while DIVIDES_BY_ZERO is in ``trap``."""

@@ -67,6 +67,7 @@ class Cpu:
         """``read(address, size)`` and ``write(address, size, value)`` serve the peripherals' ranges."""
         self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.uc.ctl_set_cpu_model(chip.cpu)
+        self.uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)  # asks counter_tlb_fill
         self.counter = Counter(self.uc)
         self.state = self.counter.state
         self.memories: list[tuple[int, int, ctypes.Array, bool]] = []  # base, size, bytes, writable
@@ -81,11 +82,17 @@ class Cpu:
                 self._map(base, data, memory.writable)
         for base, size in PERIPHERALS:
             self._map_peripherals(base, size, read, write)
+        used = [(base, size) for base, size, _, _ in self.memories] + list(PERIPHERALS)
+        end = 0
+        for base, size in [*sorted(used), (1 << 32, 0)]:
+            if base > end:
+                self.counter.add_gap(end, base)
+            end = base + size
 
     def _map(self, base: int, data: ctypes.Array, writable: bool) -> None:
         permissions = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC | (unicorn.UC_PROT_WRITE if writable else 0)
         self.uc.mem_map_ptr(base, len(data), permissions, ctypes.addressof(data))
-        self.counter.add_memory(base, data)
+        self.counter.add_memory(base, data, writable)
         self.memories.append((base, len(data), data, writable))
 
     def _map_peripherals(

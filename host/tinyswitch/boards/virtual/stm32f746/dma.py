@@ -44,17 +44,33 @@ class Dma2(Peripheral):
     def wants_interrupts(self) -> bool:
         return bool(self.values["S2CR"] & EN and self.values["S2CR"] & (HTIE | TCIE))
 
-    def transfer(self, value: int) -> None:
-        """Stores one byte at the present position. Raises Halt if there's no memory there."""
-        left = self.values["S2NDTR"]
-        done = self._length - left
-        address = self.values["S2M0AR"] + (done if self.values["S2CR"] & MINC else 0)
-        place = self.machine.cpu.memory_at(address, 1, write=True)
+    def transfer(self, data: bytes) -> int:
+        """Stores bytes from the present position on; returns how many, fewer if the stream ends.
+
+        Raises Halt if there's no memory there.
+        """
+        done = 0
+        while done < len(data) and self.values["S2CR"] & EN:
+            left = self.values["S2NDTR"]
+            half = self._length // 2
+            run = min(len(data) - done, left - half if left > half else left)  # no flag before its end
+            self._store(self._length - left, data[done : done + run])
+            self._count(left - run)
+            done += run
+        self._update_line()
+        return done
+
+    def _store(self, position: int, data: bytes) -> None:
+        step = bool(self.values["S2CR"] & MINC)
+        address = self.values["S2M0AR"] + (position if step else 0)
+        data = data if step else data[-1:]
+        place = self.machine.cpu.memory_at(address, len(data), write=True)
         if place is None:
             raise Halt(f"DMA2 stream 2 writes to 0x{address:08x}, where the chip has no RAM")
-        data, offset = place
-        data[offset] = value
-        left -= 1
+        memory, offset = place
+        memory[offset : offset + len(data)] = data
+
+    def _count(self, left: int) -> None:
         if left == self._length // 2:
             self._flags |= HTIF
         if left == 0:
@@ -64,7 +80,6 @@ class Dma2(Peripheral):
             else:
                 self.values["S2CR"] &= ~EN
         self.values["S2NDTR"] = left
-        self._update_line()
 
     def _update_line(self) -> None:
         control = self.values["S2CR"]

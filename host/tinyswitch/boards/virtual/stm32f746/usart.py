@@ -91,10 +91,12 @@ class Usart1(Peripheral):
         now = self.machine.now()
         frame = self.frame_cycles()
         self._fetch(now, frame)
-        while self._queue and self._arrival <= now:
-            self._receive(self._queue.pop(0))
-            self._idle_at = self._arrival + frame
-            self._arrival += frame
+        if self._queue and self._arrival <= now:
+            count = min(len(self._queue), 1 + (now - self._arrival) // frame)
+            self._receive(bytes(self._queue[:count]))
+            del self._queue[:count]
+            self._arrival += count * frame
+            self._idle_at = self._arrival
         if not self._queue and self._idle_at is not None and self._idle_at <= now:
             self._flags |= IDLE
             self._idle_at = None
@@ -108,14 +110,15 @@ class Usart1(Peripheral):
         if not waiting:
             self._arrival = max(self._arrival, now + frame)
 
-    def _receive(self, byte: int) -> None:
+    def _receive(self, data: bytes) -> None:
         if self.values["CR3"] & DMAR and self._dma.enabled_for(USART1_RX_CHANNEL, self.base + RDR_OFFSET):
-            self._dma.transfer(byte)
-        elif self._flags & RXNE and not self.values["CR3"] & OVRDIS:
-            self._flags |= ORE
-        else:
-            self.values["RDR"] = byte
-            self._flags |= RXNE
+            data = data[self._dma.transfer(data) :]
+        for byte in data:
+            if self._flags & RXNE and not self.values["CR3"] & OVRDIS:
+                self._flags |= ORE
+            else:
+                self.values["RDR"] = byte
+                self._flags |= RXNE
 
     def read_RDR(self) -> int:
         self.advance()
