@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -104,3 +105,15 @@ def test_a_fault_is_reported_once(port):
 def test_a_hang_ends_by_the_watchdog(port):
     assert ask(port, b"w") == ["started"]
     assert ask(port, b"c", 2) == [str(WATCHDOG), "-"]
+
+
+def test_a_stack_overflow_leaves_the_ram(elf):
+    board = VirtualBoard(elf)
+    with board:
+        port = board.open()
+        port.timeout = 20
+        assert port.readline() == b"started\n"
+        port.write(b"x")
+        with contextlib.suppress(serial.SerialException):
+            port.read(1)
+        assert "0x1fff" in board.failure()

@@ -50,6 +50,11 @@ __attribute__((noinline)) static uint32_t use_stack(uint32_t words) {
     return big[words - 1];
 }
 
+/* Until the stack is full, and beyond. */
+static uint32_t use_all(uint32_t depth) {
+    return depth == 0 ? 0 : use_all(depth - 1) + use_stack(1 + depth % 512);
+}
+
 static void obey(uint8_t command) {
     static volatile int one = 1, zero;
     static volatile float third = 3.0f;
@@ -95,6 +100,9 @@ static void obey(uint8_t command) {
         say_number(board_stack_peak());
         (void)use_stack(512);
         say_number(board_stack_peak());
+        break;
+    case 'x':
+        say_number(use_all(1000000));
         break;
     case 'f': /* floating point works: 1 / 3 in millionths */
         say_number((uint64_t)(1e6f / third));
