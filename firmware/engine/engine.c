@@ -6,22 +6,28 @@ static uint16_t *step_counters(const ts_engine *e) {
     return (uint16_t *)(void *)(e->arena + e->model->steps_offset);
 }
 
+int ts_step(ts_engine *e) {
+    const ts_model *m = e->model;
+    if (e->waiting || e->position >= m->schedule_bytes) {
+        return 0;
+    }
+    uint32_t op = m->schedule[e->position++];
+    if (op == TS_OP_INPUT) {
+        e->waiting = 1;
+        return 0;
+    }
+    if (op == TS_OP_WIDE) {
+        op = (uint32_t)m->schedule[e->position] | (uint32_t)m->schedule[e->position + 1] << 8;
+        e->position += 2;
+    }
+    const ts_stage *stage = &m->stages[op];
+    stage->kernel(e, stage, step_counters(e)[op]++);
+    return 1;
+}
+
 /* Runs stages until the schedule asks for an input row or ends. */
 static void replay(ts_engine *e) {
-    const ts_model *m = e->model;
-    uint16_t *steps = step_counters(e);
-    while (e->position < m->schedule_bytes) {
-        uint32_t op = m->schedule[e->position++];
-        if (op == TS_OP_INPUT) {
-            e->waiting = 1;
-            return;
-        }
-        if (op == TS_OP_WIDE) {
-            op = (uint32_t)m->schedule[e->position] | (uint32_t)m->schedule[e->position + 1] << 8;
-            e->position += 2;
-        }
-        const ts_stage *stage = &m->stages[op];
-        stage->kernel(e, stage, steps[op]++);
+    while (ts_step(e)) {
     }
 }
 
@@ -43,14 +49,21 @@ int8_t *ts_input_row(const ts_engine *e) {
     return e->waiting ? ts_row_out(e, e->model->input, e->input_rows) : NULL;
 }
 
-int ts_run(ts_engine *e) {
+int ts_push(ts_engine *e) {
     if (!e->waiting) {
         return TS_ERR_STATE;
     }
     e->waiting = 0;
     e->input_rows++;
-    replay(e);
     return TS_OK;
+}
+
+int ts_run(ts_engine *e) {
+    const int error = ts_push(e);
+    if (error == TS_OK) {
+        replay(e);
+    }
+    return error;
 }
 
 const int8_t *ts_output(const ts_engine *e, uint32_t index, uint32_t *bytes) {

@@ -109,6 +109,12 @@ int8_t *ts_input_row(const ts_engine *engine);
  * Returns TS_OK, or TS_ERR_STATE if no row was expected. */
 int ts_run(ts_engine *engine);
 
+/* ts_run() in pieces, for who has something else to do in between (a watchdog: the last row may take
+ * seconds): ts_push() hands the row over, then ts_step() makes one step of one stage at a time until it
+ * returns 0. */
+int ts_push(ts_engine *engine);
+int ts_step(ts_engine *engine);
+
 /* Output `index` after completion: `*bytes` = height * row_bytes. NULL if it isn't complete or there is no
  * such output. */
 const int8_t *ts_output(const ts_engine *engine, uint32_t index, uint32_t *bytes);

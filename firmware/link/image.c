@@ -23,13 +23,15 @@ int ts_image_begin(ts_image *im) {
     return TS_LINK_OK;
 }
 
-/* The row is complete: computes what can be computed from it. */
+/* The row is complete: computes what can be computed from it. The last row sets off most of the work, which
+ * may take longer than the watchdog waits. */
 static void run_row(ts_image *im) {
-    board_watchdog_kick();
     const uint64_t start = board_cycles();
-    ts_run(&im->engine);
+    ts_push(&im->engine);
+    while (ts_step(&im->engine)) {
+        board_watchdog_kick();
+    }
     im->cycles += board_cycles() - start;
-    board_watchdog_kick();
     im->row_fill = 0;
 }
 

@@ -31,7 +31,7 @@ WINDOW_FRAMES = 64
 MAX_POLLS = 20  # unanswered: what the reserve holds
 FALLBACK_POLLS = 8  # unanswered: the speed may be the reason
 FIRST_PATIENCE = 0.25  # seconds of silence before the first POLL ...
-LAST_PATIENCE = 2.0  # ... doubling up to this
+LAST_PATIENCE = 4.0  # ... doubling up to this
 READ_SLICE = 0.05  # seconds that one read of the port waits
 
 Request = tuple[Type, bytes]

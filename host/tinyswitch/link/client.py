@@ -28,7 +28,7 @@ class Client:
     :class:`BoardReset` if the board restarts; after the last two, only :meth:`hello` helps.
     """
 
-    def __init__(self, port: serial.Serial, *, timeout_s: float = 20.0):
+    def __init__(self, port: serial.Serial, *, timeout_s: float = 60.0):
         self._channel = Channel(port, timeout_s)
         self._info: BoardInfo | None = None
         self._models: list[ModelInfo] = []
