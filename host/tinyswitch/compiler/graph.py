@@ -40,6 +40,7 @@ class Operator:
     inputs: list[Tensor | None]  # None: an optional input left out
     outputs: list[Tensor]
     options: Any  # the schema's options object, or None
+    version: int = 1  # of the operator's definition
 
 
 @dataclass

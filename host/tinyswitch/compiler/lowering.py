@@ -48,7 +48,7 @@ class Lowering:
             raise Unsupported("an input is missing")
         if tensor.index in self._maps:
             return self._maps[tensor.index]
-        if tensor.index in self._layouts:
+        if tensor.index in self._layouts and tensor.index not in self._views:
             raise Unsupported(
                 f"tensor {tensor.index} ({tensor.name}) is transposed so that its data moves; "
                 "only unit dimensions may move, except in front of MEAN"
@@ -91,14 +91,17 @@ class Lowering:
         found = tuple(1 if a is None else shape[a] for a in axes)
         if found != tensor.shape:
             raise Unsupported(f"the output has shape {tensor.shape} where {found} follows: damaged file")
-        # a tensor in the map's own shape stands between, so that the rest is a view or a transposition of it
-        stored = replace(tensor, index=-1 - tensor.index, shape=(1, *shape))
+        stored = _stored_as(tensor, shape)
+        self._layouts[tensor.index] = (self.new_map(stored), axes)
         long_axes = [a for a in axes if a is not None and shape[a] > 1]
         if long_axes == sorted(long_axes):
             self._views[tensor.index] = stored
-        else:
-            self._layouts[tensor.index] = (self.new_map(stored), axes)
-        return self.new_map(stored) if stored.index not in self._maps else self._maps[stored.index]
+        return self._maps[stored.index]
+
+    def new_map_as(self, tensor: Tensor, shape: tuple[int, int, int]) -> FeatureMap:
+        """The feature map of ``shape`` that a stage is about to write; ``tensor`` is a view of it."""
+        self._views[tensor.index] = stored = _stored_as(tensor, shape)
+        return self.new_map(stored)
 
     def set_transposed(self, tensor: Tensor, source: Tensor, order: list[int]) -> None:
         """``tensor`` has the axes of ``source`` in another order, data moving."""
@@ -165,6 +168,11 @@ class Lowering:
 
     def model_output(self, tensor: Tensor) -> FeatureMap:
         return self.map(self._reals.get(tensor.index, tensor))
+
+
+def _stored_as(tensor: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """What stands behind ``tensor`` in the arena: the same values in another shape."""
+    return replace(tensor, index=-1 - tensor.index, shape=(1, *shape))
 
 
 def _new_map(tensor: Tensor) -> FeatureMap:

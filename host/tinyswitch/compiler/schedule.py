@@ -80,10 +80,8 @@ class _Replay:
     def _run(self, index: int) -> None:
         stage, step, now = self.stages[index], self.next_step[index], len(self.entries)
         for source, reads in zip(stage.inputs, stage.reads, strict=True):
-            if source.constant is None:
-                last_read = self.lives[source].last_read
-                for row in reads(step):
-                    last_read[row] = now
+            for row in reads(step) if source.constant is None else ():
+                self.lives[source].last_read[row] = now
         self.next_step[index] += 1
         self.spans[stage] = (self.spans.get(stage, (now, now))[0], now)
         self._append(index, stage.output if stage.row_made(step) is not None else None)

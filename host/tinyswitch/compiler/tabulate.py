@@ -24,7 +24,7 @@ def tabulate(chain: list[Operator]) -> np.ndarray:
     tensors = [_row(writer, source)]
     for op in chain:
         tensors.append(_row(writer, op.outputs[0]))
-        writer.op(op.name, [tensors[-2]], [tensors[-1]], op.options)
+        writer.op(op.name, [tensors[-2]], [tensors[-1]], op.options, op.version)
     try:
         interpreter = Interpreter(
             model_content=writer.build([tensors[0]], [tensors[-1]]),

@@ -89,7 +89,7 @@ class _Reader:
         for i in _listed(op.inputs):
             inputs.append(None if i == -1 else self._pick(tensors, [i], f"operator {index} ({name})")[0])
         outputs = self._pick(tensors, op.outputs, f"operator {index} ({name})")
-        return Operator(index, name, inputs, outputs, op.builtinOptions)
+        return Operator(index, name, inputs, outputs, op.builtinOptions, code.version)
 
     def _tensor(self, index: int, t: schema.TensorT) -> Tensor:
         name = (t.name or b"").decode(errors="replace")

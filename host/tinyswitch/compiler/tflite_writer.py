@@ -10,7 +10,7 @@ from tinyswitch.compiler.tflite import DTYPES
 
 TYPES = {dtype: code for code, dtype in DTYPES.items()}
 # the operator versions whose int8 kernels this project is about; 2 for the others
-VERSIONS = {"FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3}
+VERSIONS = {"FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "RESHAPE": 1, "RELU_N1_TO_1": 1, "HARD_SWISH": 1}
 
 
 class TfliteWriter:
@@ -46,12 +46,15 @@ class TfliteWriter:
         self._graph.tensors.append(t)
         return len(self._graph.tensors) - 1
 
-    def op(self, name: str, inputs, outputs, options=None) -> None:
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        return tuple(int(n) for n in self._graph.tensors[tensor].shape)
+
+    def op(self, name: str, inputs, outputs, options=None, version: int | None = None) -> None:
         """Adds an operator; ``options`` is an ``...OptionsT`` of the schema."""
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, name)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-        code.version = VERSIONS.get(name, 2)
+        code.version = VERSIONS.get(name, 2) if version is None else version
         op = schema.OperatorT()
         op.opcodeIndex = len(self._model.operatorCodes)
         self._model.operatorCodes.append(code)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 def lower(state: Lowering, op: Operator) -> None:
-    output = state.new_map(op.outputs[0])
     weights = state.constant(op.inputs[1], "filter", np.int8)
     if weights.ndim != 2:
         raise Unsupported(f"its filter has {weights.ndim} axes, not 2: damaged file")
@@ -25,8 +24,11 @@ def lower(state: Lowering, op: Operator) -> None:
     outputs, depth = weights.shape
     source = _source(state, op, depth)
     pixels = source.height * source.row_bytes // depth
-    if outputs != output.channels or pixels * outputs != output.height * output.row_bytes:
-        raise Unsupported(f"filter {weights.shape} doesn't make {op.outputs[0].shape}: damaged file")
+    shape = op.outputs[0].shape
+    if shape[-1] != outputs or np.prod(shape) != pixels * outputs:
+        raise Unsupported(f"filter {weights.shape} doesn't make {shape}: damaged file")
+    made = (source.height, source.width, outputs) if pixels > 1 else (1, 1, outputs)
+    output = state.new_map_as(op.outputs[0], made)
     state.add(_stage(source, output, weights, conv_bias(state, op), op, per_pixel=pixels > 1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,8 +42,8 @@ def lower_quantize(state: Lowering, op: Operator) -> None:
         return
     source = state.real_source(tensor)
     if source is not None:  # float only in between
-        dequantize = Operator(op.index, "DEQUANTIZE", [source], [tensor], None)
-        table = tabulate([dequantize, Operator(op.index, op.name, [tensor], op.outputs, op.options)])
+        dequantize = Operator(op.index, "DEQUANTIZE", [source], [tensor], None, version=2)
+        table = tabulate([dequantize, replace(op, inputs=[tensor])])
     else:
         source, table = tensor, None
     source_map = state.map(source)

@@ -34,10 +34,9 @@ def lower_transpose(state: Lowering, op: Operator) -> None:
     if tuple(source.shape[i] for i in order) != op.outputs[0].shape:
         raise Unsupported(f"permutation {order} of {source.shape} isn't {op.outputs[0].shape}: damaged file")
     moved = [i for i in order if source.shape[i] > 1]
+    state.set_transposed(op.outputs[0], source, order)
     if moved == sorted(moved):
         state.set_view(op.outputs[0], source)
-    else:
-        state.set_transposed(op.outputs[0], source, order)
 
 
 def reshape_stage(source: FeatureMap, output: FeatureMap) -> Stage:

@@ -1,0 +1,87 @@
+"""Random one-operator models for property tests, and the comparison with LiteRT's reference kernels."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import strategies as st
+from native_engine import NativeModel
+from tinyswitch.compiler.tflite_writer import TfliteWriter
+from tinyswitch.evaluate.litert import LiteRtModel
+
+SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
+ACTIVATIONS = [
+    schema.ActivationFunctionType.NONE,
+    schema.ActivationFunctionType.RELU,
+    schema.ActivationFunctionType.RELU6,
+    schema.ActivationFunctionType.RELU_N1_TO_1,
+]
+activations = st.sampled_from(ACTIVATIONS)
+zero_points = st.one_of(st.integers(-128, 127), st.sampled_from([-128, 0, 127]))
+scales = st.integers(-130, 10).map(lambda e: float(np.float32(2 ** (e / 10))))  # 1e-4..2
+seeds = st.integers(0, 2**32 - 1)
+
+
+class OneOperator:
+    """A model under construction, its input ``x``, and the random numbers for its constants."""
+
+    def __init__(self, shape: tuple[int, ...], scale: float, zero_point: int, seed: int, dtype=np.int8):
+        self.writer = TfliteWriter()
+        self.rng = np.random.default_rng(seed)
+        self.scale = np.float32(scale)
+        self.zero_point = zero_point
+        self.x = self.writer.tensor(shape, dtype, scale=scale, zero_point=zero_point)
+
+    def int32(self, values) -> int:
+        data = np.asarray(values, np.int32)
+        return self.writer.tensor(data.shape, np.int32, data=data)
+
+    def filter(self, shape: tuple[int, ...], axis: int, per_channel: bool, taps: int) -> tuple[int, int]:
+        """(filter, bias) with scales that keep accumulators of ``taps`` products in a useful range."""
+        outputs = shape[axis]
+        count = outputs if per_channel else 1
+        scale = (self.rng.uniform(0.2, 3.0, count) / (127 * np.sqrt(taps))).astype(np.float32)
+        scale *= self.rng.choice([1, 1, 1, -1], count)  # some converters write negative scales
+        weights = self.rng.integers(-128, 128, shape)
+        bias = self.rng.integers(-20000, 20000, outputs)
+        return (
+            self.writer.tensor(shape, scale=scale, axis=axis, data=weights),
+            self.writer.tensor((outputs,), np.int32, scale=scale * self.scale, data=bias),
+        )
+
+    def output(self, shape: tuple[int, ...], scale: float, zero_point: int, dtype=np.int8) -> int:
+        return self.writer.tensor(shape, dtype, scale=scale, zero_point=zero_point)
+
+    def check(self, *outputs: int, frames: int = 4) -> NativeModel:
+        return check(self.writer.build([self.x], list(outputs)), frames, self.rng)
+
+
+def check(contents: bytes, frames: int = 4, rng: np.random.Generator | None = None) -> NativeModel:
+    """Asserts that the engine equals LiteRT's reference kernels bit for bit on random and extreme frames."""
+    rng = rng or np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(contents)
+        ours, reference = NativeModel(path, Path(folder)), LiteRtModel(path)
+        assert ours.plan.input.shape == reference.input.shape
+        for frame in _frames(ours.plan.input.shape, ours.plan.input.dtype, frames, rng):
+            for got, expected in zip(ours.run(frame), reference.run(frame), strict=True):
+                np.testing.assert_array_equal(got, expected)
+        return ours
+
+
+def _frames(shape: tuple[int, int, int], dtype: np.dtype, count: int, rng: np.random.Generator):
+    limits = np.iinfo(dtype)
+    yield np.full(shape, limits.min, dtype)
+    yield np.full(shape, limits.max, dtype)
+    for _ in range(count):
+        yield rng.integers(limits.min, limits.max + 1, shape).astype(dtype)
+
+
+def out_size(size: int, taps: int, stride: int, dilation: int, padding: int) -> int:
+    if padding == SAME:
+        return -(-size // stride)
+    return (size - (taps - 1) * dilation - 1) // stride + 1
