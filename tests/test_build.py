@@ -243,6 +243,14 @@ def test_an_error_of_the_compiler_is_one_line(small: Path, root: Path):
     assert "undeclared" in Path(re.search(r"\(log: (.*)\)$", text)[1]).read_text()
 
 
+def test_a_missing_compiler_is_one_line(small: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(TinyswitchError) as failed:
+        firmware.build("stm32f746", "image", [small])
+    assert str(failed.value).startswith("stm32f746_image: arm-none-eabi-gcc is not on the PATH and")
+    assert "sudo apt-get install gcc-arm-none-eabi" in str(failed.value)
+
+
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 def test_native(small: Path):
     built = firmware.build("native", "image", [small])

@@ -24,7 +24,7 @@ from platformio.platform.base import PlatformBase
 PROBE_SECONDS = 4  # for all mirrors together; PlatformIO's own retries take minutes
 
 
-class ToolMissing(UserSideException):
+class MissingToolError(UserSideException):
     MESSAGE = "{0}"
 
 
@@ -61,7 +61,7 @@ def scons_dir(name: str, *args, **kwargs) -> str:
     if importlib.util.find_spec("SCons"):
         return str(Path(__file__).parent / "builder")
     if not registry_answers():
-        raise ToolMissing(
+        raise MissingToolError(
             "SCons is missing and PlatformIO's registry does not answer: pip install scons==4.11.1"
         )
     return get_core_package_dir(name)
@@ -88,7 +88,7 @@ class TinyswitchPlatform(PlatformBase):
             self.packages[package]["optional"] = False
             return
         reason = " and PlatformIO's registry does not answer" if package else ""
-        raise ToolMissing(f"{compiler} is not on the PATH{reason}: {board.get('build.install')}")
+        raise MissingToolError(f"{compiler} is not on the PATH{reason}: {board.get('build.install')}")
 
     def _choose_uploader(self, board) -> None:
         """Asks for PlatformIO's OpenOCD only when it is wanted, the PATH has none and it can be had.

@@ -9,6 +9,7 @@ env = DefaultEnvironment()
 platform = env.PioPlatform()
 board = env.BoardConfig()
 sys.path.insert(0, str(Path(platform.get_dir()) / "builder"))
+from flash import flash  # noqa: E402  (lies beside this file, which SCons does not import but executes)
 
 app = env.GetProjectOption("custom_app")
 board_id = env["BOARD"]
@@ -87,8 +88,6 @@ if embedded:
     Default(image)
 
     def upload(target, source, env):
-        from flash import flash
-
         flash(
             elf=output / "firmware.elf",
             image=output / "firmware.bin",
