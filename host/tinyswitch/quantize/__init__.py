@@ -49,7 +49,12 @@ def convert(
     else:
         frames = calibrate.frames(net, calibration)
     log(f"{net.name}: converting to int8, calibrated on {len(frames)} images")
-    data.write_file(out, _to_int8(net, weights, frames))
+    try:
+        model = _to_int8(net, weights, frames)
+    except (OSError, RuntimeError, ValueError) as error:  # e.g. its temporary files do not fit on the disk
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TinyswitchError(f"{net.name}: TensorFlow does not convert it: {reason}") from None
+    data.write_file(out, model)
     log(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
     return out
 

@@ -6,7 +6,9 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is loaded
 
 
 @contextmanager
@@ -15,21 +17,19 @@ def quiet() -> Iterator[None]:
 
     Nothing of the caller's may be printed inside.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {}
-    with open(os.devnull, "wb") as sink, warnings.catch_warnings():
+    with open(os.devnull, "w") as sink, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for descriptor in (1, 2):
             with suppress(OSError):  # closed: nothing to keep quiet
                 kept[descriptor] = os.dup(descriptor)
                 os.dup2(sink.fileno(), descriptor)
         try:
-            yield
+            with redirect_stdout(sink), redirect_stderr(sink):
+                yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             for descriptor, saved in kept.items():
                 os.dup2(saved, descriptor)
                 os.close(saved)
