@@ -19,6 +19,7 @@ EXC_RETURN = 0xFFFFFFE0  # and above: loading such a value into the PC returns f
 XPSR_T = 1 << 24
 WAIT_HINTS = (0xBF10, 0xBF20)  # YIELD, WFE
 
+_OF_BLOCKS = HAS_FPU | HAS_DOUBLE  # traps for which the counter stops before the block
 _QEMU_SVC, _QEMU_BKPT, _QEMU_EXCEPTION_EXIT = 2, 7, 8  # target/arm/cpu.h, EXCP_*
 _ACCESS = {
     unicorn.UC_MEM_READ_UNMAPPED: "read",
@@ -71,8 +72,8 @@ class Cpu:
         self.counter = Counter(self.uc)
         self.state = self.counter.state
         self.memories: list[tuple[int, int, ctypes.Array, bool]] = []  # base, size, bytes, writable
-        self._double = HAS_DOUBLE if chip.single_precision else 0
-        self.state.trap = self._double
+        self._traps = HAS_DOUBLE if chip.single_precision else 0
+        self.state.trap = self._traps
         self.exc_return = 0
         self.trapped = 0
         self.bad_access: Access | None = None
@@ -135,16 +136,10 @@ class Cpu:
         """Instructions completed before the one at ``pc`` of the current block."""
         return self.counter.at(pc)
 
-    def allow_fpu(self, allowed: bool) -> None:
-        """Whether floating-point instructions may run (CPACR); otherwise they stop with TRAP."""
-        self._set_trap(HAS_FPU, not allowed)
-
-    def _set_trap(self, flag: int, on: bool) -> None:
-        self.state.trap = self.state.trap | flag if on else self.state.trap & ~flag
-
-    def trap_division(self, flag: int, on: bool) -> None:
-        """Whether dividing by zero stops with TRAP (CCR.DIV_0_TRP)."""
-        self._set_trap(flag, on)
+    def set_trap(self, flag: int, on: bool) -> None:
+        """Whether instructions stop with TRAP: HAS_FPU (CPACR) or DIVIDES_BY_ZERO (CCR.DIV_0_TRP)."""
+        self._traps = self._traps | flag if on else self._traps & ~flag
+        self.state.trap = self._traps
 
     def request_stop(self) -> None:
         """Stop before the next block."""
@@ -163,6 +158,8 @@ class Cpu:
         s = self.state
         s.stop, s.trapped, s.interrupt, s.fault.kind = 0, 0, -1, 0
         pc = self[reg.UC_ARM_REG_PC]
+        if not self[reg.UC_ARM_REG_XPSR] & XPSR_T:
+            return Stop.INVALID_STATE
         try:
             self.uc.emu_start(pc | 1, address)
         except unicorn.UcError as error:
@@ -174,21 +171,21 @@ class Cpu:
         return Stop.ASKED if s.stop else Stop.SLEEP
 
     def _trap(self) -> Stop:
-        """It stopped before a block that has a forbidden instruction: run what comes before that."""
         self.trapped = self.state.trapped
-        if self.trapped & (HAS_FPU | HAS_DOUBLE):
-            pc = self[reg.UC_ARM_REG_PC]
-            forbidden = self.state.trap & (HAS_FPU | HAS_DOUBLE)
-            first = self.counter.find(pc, pc + 4096, forbidden)
-            if first > pc:
-                self.uc.ctl_remove_cache(pc, first)
-                self.state.trap &= ~forbidden
-                self._run_until(first)
-                self.state.trap |= forbidden
-                self.state.trapped = self.trapped
-        else:  # counter_divide stopped within the block
+        if not self.trapped & _OF_BLOCKS:  # counter_divide stopped at the instruction itself
             self.state.executed = self.instructions(self[reg.UC_ARM_REG_PC])
-        return Stop.TRAP
+            return Stop.TRAP
+        # It stopped before a block with a forbidden instruction: run what comes before that.
+        pc = self[reg.UC_ARM_REG_PC]
+        first = self.counter.find(pc, pc + 4096, self.trapped)
+        if first > pc:
+            self.uc.ctl_remove_cache(pc, first)
+            self.state.trap &= ~_OF_BLOCKS
+            stop = self._run_until(first)
+            self.state.trap = self._traps
+            if self[reg.UC_ARM_REG_PC] != first:
+                return stop
+        return Stop.TRAP if self.trapped & self._traps else Stop.ASKED  # it may just have become allowed
 
     def _software_exception(self) -> Stop:
         number = self.state.interrupt
@@ -204,6 +201,9 @@ class Cpu:
     def _stopped_by(self, errno: int) -> Stop:
         s = self.state
         pc = self[reg.UC_ARM_REG_PC]
+        if not self[reg.UC_ARM_REG_XPSR] & XPSR_T:
+            s.executed = self.instructions(pc)
+            return Stop.INVALID_STATE
         if errno == unicorn.UC_ERR_FETCH_UNMAPPED and pc >= EXC_RETURN:
             self.exc_return = pc | 1
             return Stop.RETURN
@@ -212,8 +212,6 @@ class Cpu:
                 return Stop.HINT
             s.executed = self.instructions(pc)
             return Stop.UNDEFINED
-        if errno == unicorn.UC_ERR_EXCEPTION:
-            return Stop.INVALID_STATE
         if s.fault.kind:
             kind = _ACCESS[s.fault.kind]
             value = s.fault.value & (1 << 8 * s.fault.size) - 1 if kind == "write" else None

@@ -7,6 +7,7 @@ import struct
 
 from unicorn import arm_const as reg
 
+from tinyswitch.boards.virtual.counter import HAS_FPU
 from tinyswitch.boards.virtual.cpu import XPSR_T, Cpu
 from tinyswitch.boards.virtual.errors import Halt
 
@@ -58,7 +59,7 @@ class Exceptions:
     def allow_fpu(self, allowed: bool) -> None:
         """CPACR gives, or doesn't give, access to the floating-point unit."""
         self.fpu_allowed = allowed
-        self.cpu.allow_fpu(allowed)
+        self.cpu.set_trap(HAS_FPU, not allowed)
 
     def reset(self) -> None:
         """Registers as at reset; execution starts at the reset vector. Raises Halt if there is none."""

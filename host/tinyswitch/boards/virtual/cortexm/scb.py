@@ -51,7 +51,7 @@ class Scb(Peripheral):
     def reset(self) -> None:
         super().reset()
         self.values["VTOR"] = self.machine.chip.boot
-        self.machine.cpu.trap_division(DIVIDES_BY_ZERO, False)
+        self.machine.cpu.set_trap(DIVIDES_BY_ZERO, False)
 
     def read_ICSR(self) -> int:
         core = self.machine.exceptions
@@ -85,7 +85,7 @@ class Scb(Peripheral):
 
     def write_CCR(self, value: int) -> None:
         self.values["CCR"] = value & (CCR_IC | CCR_DC | CCR_DIV_0_TRP) | CCR_BP | CCR_STKALIGN
-        self.machine.cpu.trap_division(DIVIDES_BY_ZERO, bool(value & CCR_DIV_0_TRP))
+        self.machine.cpu.set_trap(DIVIDES_BY_ZERO, bool(value & CCR_DIV_0_TRP))
 
     def _set_priorities(self, name: str, first: int, value: int) -> None:
         self.values[name] = value
