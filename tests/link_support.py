@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ import serial
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Werror"]
+WATCH_BAUD = "-Wl,--wrap=board_set_baud"  # for firmware(): its stderr tells every change of speed
 INCLUDES = [f"-I{FIRMWARE / folder}" for folder in ("engine", "link", "boards")]
 
 
@@ -52,7 +54,10 @@ def firmware(*flags: str) -> Path:
         *sorted((FIRMWARE / "boards/native").glob("*.c")),
         ROOT / "tests/link_firmware/model_table.c",
     ]
-    return compile_c("firmware" + "".join(f.replace("=", "_") for f in flags), sources, "-O2", *flags)
+    if WATCH_BAUD in flags:
+        sources.append(ROOT / "tests/link_firmware/watch_baud.c")
+    name = "firmware" + "".join(re.sub("[^a-z]", "_", f) for f in flags)
+    return compile_c(name, sources, "-O2", *flags)
 
 
 def image(shape: tuple[int, ...], dtype: type, seed: int = 0) -> np.ndarray:

@@ -7,14 +7,15 @@ import re
 import select
 import struct
 import subprocess
+import sys
 import time
 import tomllib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from link_support import FIRMWARE, ROOT, firmware, image
+from link_support import FIRMWARE, ROOT, WATCH_BAUD, firmware, image
 from tinyswitch.link.frames import Decoder, Frame, encode
 from tinyswitch.link.messages import ErrorCode, ModelInfo, Refusal, State, Summary, Type
 
@@ -28,7 +29,8 @@ class Wire:
     """The native board on two pipes; every frame by hand."""
 
     def __init__(self, *flags: str):
-        self.process = subprocess.Popen([firmware(*flags)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([firmware(*flags)], stdin=pipe, stdout=pipe, stderr=pipe)
         self.decoder = Decoder()
         self.inbox: list[Frame] = []
 
@@ -61,6 +63,8 @@ class Wire:
         self.process.stdin.close()
         code = self.process.wait(5)
         self.process.stdout.close()
+        self.errors = self.process.stderr.read().decode()
+        self.process.stderr.close()
         return code
 
 
@@ -207,6 +211,16 @@ def test_a_gap_is_told_once(wire: Wire):
     assert wire.ask(Type.BEGIN, 1).type == Type.ANSWER | Type.BEGIN
 
 
+def test_half_of_the_numbers_are_behind_and_half_ahead(wire: Wire):
+    wire.ask(Type.BEGIN, 1)
+    for ahead in (1, 127):
+        assert state(wire.ask(Type.DATA, 2 + ahead, data(0, b"x")), Type.LOST).next == 2
+        wire.ask(Type.POLL, 0)
+    for behind in (127, 128):
+        answer = wire.ask(Type.DATA, (2 - behind) & 0xFF, data(0, b"x"))
+        assert state(answer, DATA_ANSWER) == State(2, 1, 0)
+
+
 def test_damage_is_told_and_does_no_harm(wire: Wire):
     line = bytearray(encode(Frame(Type.BEGIN, 1, SESSION)))
     line[4] ^= 1
@@ -229,10 +243,51 @@ def test_reset_announces_itself(wire: Wire):
     assert refusal(wire.ask(Type.POLL, 0)).detail == 0
 
 
-def test_a_new_speed_without_a_frame_is_given_up(wire: Wire):
-    wire.ask(Type.SET_BAUD, 1, struct.pack("<I", 2000000))
-    time.sleep(1.3)
-    assert wire.ask(Type.POLL, 0).type == Type.ANSWER | Type.POLL
+def speeds(after: Callable[[Wire], None], baud: int) -> list[int]:
+    """Speeds that the board takes when it is told one, and ``after`` comes next."""
+    if sys.platform != "linux":
+        pytest.skip("needs the GNU linker")
+    wire = Wire(WATCH_BAUD)
+    wire.send(HELLO)
+    wire.receive(), wire.receive()
+    assert wire.ask(Type.SET_BAUD, 1, struct.pack("<I", baud)).payload == struct.pack("<I", baud)
+    after(wire)
+    assert wire.close() == 0
+    return [int(line) for line in wire.errors.split()]
+
+
+def test_a_new_speed_without_a_frame_is_given_up():
+    assert speeds(lambda wire: time.sleep(1.3), 2000000) == [2000000, 115200]
+
+
+def test_a_speed_that_the_board_lacks():
+    assert speeds(lambda wire: wire.ask(Type.POLL, 0), 1500000) == [1500000, 115200]
+
+
+def test_a_speed_is_kept_while_frames_arrive_and_in_silence():
+    def use(wire: Wire) -> None:
+        wire.ask(Type.POLL, 0)
+        time.sleep(1.3)
+        wire.ask(Type.POLL, 0)
+
+    assert speeds(use, 2000000) == [2000000]
+
+
+def test_a_speed_at_which_only_noise_arrives_is_given_up():
+    def use(wire: Wire) -> None:
+        wire.ask(Type.POLL, 0)
+        for _ in range(8):
+            wire.send(b"\xe0\0")
+            time.sleep(0.16)
+
+    assert speeds(use, 1000000) == [1000000, 115200]
+
+
+def test_a_change_of_speed_is_repeated_with_its_answer():
+    def use(wire: Wire) -> None:
+        wire.ask(Type.SET_BAUD, 1, struct.pack("<I", 921600))
+
+    assert speeds(use, 921600) == [921600, 921600]
 
 
 def test_result(wire: Wire):

@@ -214,8 +214,8 @@ void ts_link_init(ts_link *l, const char *app) {
 int ts_link_poll(ts_link *l) {
     uint8_t chunk[CHUNK_BYTES];
     const size_t n = board_read(chunk, sizeof chunk);
-    if (l->strange == 0) {
-        l->heard = board_cycles();
+    if (n > 0 && l->strange == 0 && !l->speed_on_trial) {
+        l->heard = board_cycles(); /* from here on a frame is due */
     }
     l->strange += (uint32_t)n;
     for (size_t i = 0; i < n; i++) {

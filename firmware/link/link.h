@@ -28,7 +28,7 @@ typedef struct ts_image {
 typedef struct ts_link {
     const char *app; /* for hello */
     ts_image image;
-    uint64_t heard;   /* board_cycles() when the last frame had been handled, or strange bytes began */
+    uint64_t heard;   /* board_cycles() at the last frame, change of speed, or first strange byte */
     uint32_t strange; /* bytes since then */
     uint32_t baud;
     uint32_t answer_bytes;  /* payload of the last answer; its header is in `answer` */
