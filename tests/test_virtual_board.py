@@ -1,5 +1,6 @@
 """The virtual board's peripherals, and the board as a process on a pseudo-terminal."""
 
+import os
 import subprocess
 import sys
 import time
@@ -82,11 +83,14 @@ def test_idle_board_hardly_uses_the_host(tmp_path):
 
 
 def _cpu_seconds(pid: int) -> float:
-    import os
-
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run_process(elf, sent: bytes):
+    command = [sys.executable, "-m", "tinyswitch.boards.virtual", elf]
+    return subprocess.run(command, input=sent, capture_output=True, timeout=20, check=False)
 
 
 def test_process_ends_with_its_input(tmp_path):

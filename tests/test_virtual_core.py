@@ -110,7 +110,7 @@ void usage_fault(void) { result[0] = REG(0xE000ED28); done(); }
 int main(void) {
     REG(0xE000ED24) = 7 << 16;
     REG(0xE000ED88) = 0;
-    __asm volatile("dsb\n isb");
+    __asm volatile("dsb\\n isb");
     result[1] = 7;
     __asm volatile("vadd.f32 s0, s1, s2");
     result[2] = 1;

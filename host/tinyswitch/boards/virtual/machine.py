@@ -30,6 +30,9 @@ class Clocks(Protocol):
     def enabled(self, register: str, bit: int) -> bool:
         """Whether that bit of that register switches a peripheral's clock on."""
 
+    def note_reset(self, cause: str) -> None:
+        """The chip has been reset: ``software`` or ``watchdog``."""
+
 
 class Machine:
     """One chip with a firmware in it. :meth:`run` runs it until it halts or the host hangs up.
@@ -54,7 +57,7 @@ class Machine:
         self._pages = _by_address(self.peripherals)
         self._ended_at: float | None = None  # when the host was first seen to have hung up
         self._load()
-        self._power_up()
+        self._boot()
 
     # Memory and reset
 
@@ -76,11 +79,6 @@ class Machine:
                 for address in _divisions(segment.data, segment.run):
                     self.cpu.counter.add_division(address)
 
-    def _power_up(self) -> None:
-        for peripheral in self.peripherals:
-            peripheral.reset()
-        self._boot()
-
     def _boot(self) -> None:
         self.cpu.counter.forget()
         try:
@@ -89,17 +87,15 @@ class Machine:
             raise TinyswitchError(f"{self.firmware.path}: {halt}; link it for {self.chip.name}") from None
 
     def request_reset(self, cause: str) -> None:
-        """The chip resets before the next block; RAM keeps its contents. ``cause``: see `reset_cause`."""
+        """The chip resets before the next block; RAM keeps its contents. ``cause``: see :class:`Clocks`."""
         self._reset = cause
         self.cpu.request_stop()
 
     def _restart(self) -> None:
-        cause, self._reset = self._reset, None
+        cause, self._reset = self._reset or "", None
         for peripheral in self.peripherals:
             peripheral.reset()
-        note = getattr(self.clocks, "note_reset", None)
-        if note:
-            note(cause)
+        self.clocks.note_reset(cause)
         self._boot()
 
     # Time
@@ -126,7 +122,7 @@ class Machine:
 
     def clock_changes(self) -> None:
         """To be called by the clock controller before ``core_hz`` changes."""
-        self._epoch = (self.now(), self.seconds()) if hasattr(self, "clocks") else (0, 0.0)
+        self._epoch = (self.now(), self.seconds())
 
     def skip_to(self, time: int) -> None:
         """Lets time pass without instructions: the processor would only wait anyway."""
