@@ -9,7 +9,7 @@ import pytest
 from fake_board import MEMORY, FakeBoard, build_of, write_images, write_model
 from rich.console import Console
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate import session
+from tinyswitch.evaluate import reference, session
 from tinyswitch.evaluate.display import board_table, host_table
 from tinyswitch.evaluate.host import host_eval
 from tinyswitch.evaluate.images import find_images, load_frame, to_model_input
@@ -20,7 +20,7 @@ from tinyswitch.link import BoardReset, LinkError, LinkLost
 SUMMARY_KEYS = {
     *("board", "clock_hz", "engine", "model", "images", "answered", "lost", "top1", "top5", "host_top1"),
     *("identical_outputs", "instructions_per_inference", "cycles_per_inference", "latency_ms", "ram"),
-    *("flash", "cycle_model", "kind"),
+    *("flash", "cycle_model", "kind", "no_accuracy"),
 }
 
 
@@ -229,14 +229,13 @@ def test_labels_of_other_classes_give_no_accuracy(tmp_path):
     assert summary["top1"] is summary["top5"] is summary["host_top1"] is None
     assert summary["identical_outputs"] == 6
     screen = io.StringIO()
-    reason = bench.images.mismatch(4)
-    Console(file=screen, width=120).print(board_table(summary, reason))
+    Console(file=screen, width=120).print(board_table(summary))
     assert "label 5 is not among the model's 4 classes" in screen.getvalue()
 
 
 def test_table_says_what_is_estimated(bench):
     screen = io.StringIO()
-    Console(file=screen, width=120).print(board_table(bench.run(), None))
+    Console(file=screen, width=120).print(board_table(bench.run()))
     text = screen.getvalue()
     for part in ("6 of 6", "1.9 kB", "one cycle per instruction; an estimate", "(see below)"):
         assert part in text, text
@@ -251,7 +250,13 @@ def test_host_eval_agrees_and_remembers(bench, monkeypatch):
     monkeypatch.setattr("tinyswitch.evaluate.reference._answer", None)  # a new computation would fail
     assert host_eval(bench.model, bench.images, bench.out / "host", bench.cache, console) == found
     assert len((bench.out / "host" / "results.jsonl").read_text().splitlines()) == 6
-    Console(file=bench.screen).print(host_table(found, None))
+    Console(file=bench.screen).print(host_table(found))
+
+
+def test_a_model_that_litert_crashes_on(bench, monkeypatch):
+    monkeypatch.setattr(reference, "_boundary", os.abort)  # what a damaged model can make it do
+    with pytest.raises(TinyswitchError, match=r"m\.tflite: LiteRT crashed on it"):
+        bench.run()
 
 
 def test_a_cache_with_rubbish_in_it_is_passed_over(bench):

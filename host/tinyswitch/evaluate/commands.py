@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -19,11 +18,9 @@ from tinyswitch.evaluate import target
 from tinyswitch.evaluate.display import board_table, count, host_table, verify_table
 from tinyswitch.evaluate.images import Dataset
 from tinyswitch.evaluate.journal import write_json
-from tinyswitch.evaluate.litert import LiteRtModel
 
 if TYPE_CHECKING:
     from tinyswitch.boards import Board
-    from tinyswitch.compiler import Plan
     from tinyswitch.firmware import Build
 
 Log = Callable[[str], None]
@@ -93,7 +90,7 @@ def stream(board: str, port: str, model: Path, dataset: Dataset, out: Path, log:
         summary = stream_eval(
             device, built, dataset, out, target.CACHE, console, lambda: flash(device, built, log)
         )
-    Console().print(board_table(summary, dataset.mismatch(_classes(built.models[0]))))
+    Console().print(board_table(summary))
     log(f"results: {out}")
     if summary["lost"]:
         raise TinyswitchError(
@@ -120,10 +117,6 @@ def flash(device: Board, built: Build, log: Log) -> None:
         log(f"{device.name}: not flashed, so what is on it is used: {error}")
 
 
-def _classes(model: Plan | LiteRtModel) -> int:
-    return math.prod(model.outputs[0].shape)
-
-
 def host_images(
     net: str | None, models: str | None, images: str | None, limit: str | None, out: str | None, log: Log
 ) -> None:
@@ -133,7 +126,7 @@ def host_images(
     model = target.one_model(net, models, log)
     folder = target.run_folder(out, "host", model.stem)
     summary = host_eval(model, dataset, folder, target.CACHE, Console(stderr=True))
-    Console().print(host_table(summary, dataset.mismatch(_classes(LiteRtModel(model)))))
+    Console().print(host_table(summary))
     log(f"results: {folder}")
 
 

@@ -12,7 +12,7 @@ from tinyswitch import data, doctor, nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.commands import stream
-from tinyswitch.evaluate.images import Dataset, find_images
+from tinyswitch.evaluate.images import Dataset, Entry, find_images
 
 MODEL = nets.MODELS / "digits.tflite"
 COLUMNS, ROWS = 10, 5  # of the picture
@@ -49,7 +49,7 @@ def _board(log: Callable[[str], None]) -> str:
 
 
 def draw(dataset: Dataset, out: Path) -> Path:
-    """``picture.png``: the first images of a run, each with the board's answer, wrong ones in red."""
+    """``picture.png``: images of a run with the board's answers; whatever it got wrong is there, in red."""
     import matplotlib
 
     matplotlib.use("Agg")  # needs no display
@@ -61,10 +61,9 @@ def draw(dataset: Dataset, out: Path) -> Path:
     figure, axes = pyplot.subplots(ROWS, COLUMNS, figsize=(COLUMNS, ROWS * 1.2))
     for axis in axes.flat:
         axis.axis("off")
-    for axis, entry in zip(axes.flat, dataset.entries, strict=False):
-        image = pyplot.imread(entry.path)
+    for axis, entry in zip(axes.flat, _shown(dataset, answers), strict=False):
         answer = answers[entry.name]["top5"][0][0]
-        axis.imshow(image, cmap="gray")
+        axis.imshow(pyplot.imread(entry.path), cmap="gray")
         axis.set_title(
             dataset.class_names.get(answer, str(answer)), color="black" if answer == entry.label else "red"
         )
@@ -77,8 +76,19 @@ def draw(dataset: Dataset, out: Path) -> Path:
     return path
 
 
+def _shown(dataset: Dataset, answers: dict[str, dict[str, Any]]) -> list[Entry]:
+    """As many entries as the picture has room for, in order, those with a wrong answer first of all."""
+    answered = [entry for entry in dataset.entries if entry.name in answers]
+    room = COLUMNS * ROWS
+    chosen = sorted(answered, key=lambda entry: answers[entry.name]["top5"][0][0] == entry.label)[:room]
+    return [entry for entry in answered if entry in chosen]
+
+
 def _headline(summary: dict[str, Any]) -> str:
+    board = (
+        summary["board"] if summary["board"] == summary["kind"] else f"{summary['kind']} {summary['board']}"
+    )
     return (
-        f"{summary['model']} on {summary['board']} ({summary['kind']}): {100 * summary['top1']:.1f} % of "
+        f"{summary['model']} on the {board} board: {100 * summary['top1']:.1f} % of "
         f"{summary['answered']}, {summary['ram']['total'] / 1000:.1f} kB RAM"
     )

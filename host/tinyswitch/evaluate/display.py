@@ -35,8 +35,8 @@ def count(value: int | float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def board_table(summary: Mapping[str, Any], no_accuracy: str | None) -> Table:
-    """The table of ``stream-eval``; ``no_accuracy`` is the reason if the labels say nothing."""
+def board_table(summary: Mapping[str, Any]) -> Table:
+    """The table of ``stream-eval``."""
     kind = "" if summary["kind"] == summary["board"] else f", {summary['kind']} board"
     table = Table(
         title=f"{summary['model']} on {summary['board']}{kind}",
@@ -46,8 +46,8 @@ def board_table(summary: Mapping[str, Any], no_accuracy: str | None) -> Table:
     lost = f", {summary['lost']} lost" if summary["lost"] else ""
     table.add_row("images answered", f"{summary['answered']} of {summary['images']}{lost}")
     table.add_row("equal to LiteRT, bit for bit", f"{summary['identical_outputs']} of {summary['answered']}")
-    if no_accuracy:
-        table.add_row("top-1", f"- ({no_accuracy})")
+    if summary["no_accuracy"]:
+        table.add_row("top-1", f"- ({summary['no_accuracy']})")
     else:
         table.add_row("top-1", f"{percent(summary['top1'])} (LiteRT {percent(summary['host_top1'])})")
         table.add_row("top-5", percent(summary["top5"]))
@@ -81,12 +81,12 @@ def _memory_rows(table: Table, summary: Mapping[str, Any]) -> None:
                 table.add_row(f"  {name.replace('_peak', ', measured')}", kilobytes(size))
 
 
-def host_table(summary: Mapping[str, Any], no_accuracy: str | None) -> Table:
+def host_table(summary: Mapping[str, Any]) -> Table:
     """The table of ``host-eval``."""
     table = Table(title=f"{summary['model']} on this machine", caption=summary["engine"], show_header=False)
     table.add_row("images answered", f"{summary['answered']} of {summary['images']}")
-    if no_accuracy:
-        table.add_row("top-1", f"- ({no_accuracy})")
+    if summary["no_accuracy"]:
+        table.add_row("top-1", f"- ({summary['no_accuracy']})")
     else:
         table.add_row("top-1", percent(summary["top1"]))
         table.add_row("top-5", percent(summary["top5"]))

@@ -28,14 +28,14 @@ def host_eval(model: Path, dataset: Dataset, out: Path, cache: Path, console: Co
     answers: dict[str, list[str]] = {}
     with Reference(model, cache) as reference, Journal(out / "results.jsonl") as journal:
         journal.clear()
-        scores = reference.model.outputs[0]
+        scores = reference.outputs[0]
         try:
             with bars(console) as progress:
                 digests = check_images(reference, sources, progress)
                 bar = progress.add_task("LiteRT", total=len(sources))
                 reference.start(sources, digests, lambda: progress.advance(bar))
                 for entry, digest in zip(dataset.entries, digests, strict=True):
-                    outputs = reference.outputs(digest)
+                    outputs = reference.answer(digest)
                     journal.append(_record(entry, digest, outputs, scores))
                     answers[entry.name] = outputs
         except KeyboardInterrupt:

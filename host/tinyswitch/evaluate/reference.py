@@ -7,10 +7,11 @@ import hashlib
 import math
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -48,22 +49,25 @@ class Reference:
 
     The cache is ``cache_folder/`` + a file for each LiteRT version and model content; an answer is found
     there by the content of the frame, so that no frame is computed twice, by whatever command.
+    ``input`` and ``outputs`` describe the model's boundary. Raises TinyswitchError for a model that LiteRT
+    refuses or crashes on: nothing but the workers ever loads it.
     """
 
     def __init__(self, model: Path, cache_folder: Path, workers: int | None = None):
-        self.model = LiteRtModel(model)
-        self._sizes = [4 * math.ceil(math.prod(info.shape) / 3) for info in self.model.outputs]
-        content = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
-        name = f"{version('ai-edge-litert')}-{content}.jsonl"
-        self._journal = Journal(cache_folder / name, shared=True)
-        self._known = {str(r.get("frame")): r["outputs"] for r in self._journal.read() if self._valid(r)}
-        self._futures: dict[str, Future[list[str]]] = {}
+        self._path = model
         self._pool = ProcessPoolExecutor(
             workers or os.cpu_count() or 1,
             mp_context=get_context("spawn"),  # a forked TensorFlow may hang
             initializer=_start_worker,
             initargs=(model,),
         )
+        self.input, self.outputs = self._result(self._pool.submit(_boundary))
+        self._sizes = [4 * math.ceil(math.prod(info.shape) / 3) for info in self.outputs]
+        content = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
+        name = f"{version('ai-edge-litert')}-{content}.jsonl"
+        self._journal = Journal(cache_folder / name, shared=True)
+        self._known = {str(r.get("frame")): r["outputs"] for r in self._journal.read() if self._valid(r)}
+        self._futures: dict[str, Future[list[str]]] = {}
 
     def __enter__(self) -> Reference:
         return self
@@ -81,7 +85,7 @@ class Reference:
         futures = [self._pool.submit(_digest, source) for source in sources]
         found = []
         for future in futures:
-            found.append(_result(future))
+            found.append(self._result(future))
             progress()
         return found
 
@@ -92,11 +96,19 @@ class Reference:
                 self._futures[key] = self._known_future(key) or self._pool.submit(_answer, source)
             self._futures[key].add_done_callback(lambda _: progress())
 
-    def outputs(self, key: str) -> list[str]:
+    def answer(self, key: str) -> list[str]:
         """``encode``d outputs for the started frame with this digest; waits for them."""
-        answer = _result(self._futures[key])
+        answer = self._result(self._futures[key])
         self._remember(key, answer)
         return answer
+
+    def _result(self, future: Future[Any]) -> Any:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            raise TinyswitchError(
+                f"{self._path}: LiteRT crashed on it: a damaged model, or memory has run out"
+            ) from None
 
     def _valid(self, record: dict[str, Any]) -> bool:
         outputs = record.get("outputs")
@@ -115,27 +127,40 @@ class Reference:
             self._journal.append({"frame": key, "outputs": outputs})
 
 
-def _result(future: Future[Any]) -> Any:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise TinyswitchError("a LiteRT process ended by itself (out of memory?)") from None
-
-
-_model: LiteRtModel  # of this worker process
+_path: Path  # of the model of this worker process
 
 
 def _start_worker(model: Path) -> None:
-    global _model
+    global _path
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     os.nice(5)  # the board's process comes first
-    _model = LiteRtModel(model)
+    _path = model
+
+
+@cache
+def _model() -> LiteRtModel:
+    with _litert_errors():
+        return LiteRtModel(_path)
+
+
+@contextmanager
+def _litert_errors() -> Iterator[None]:
+    """A damaged model that LiteRT loads can still make it raise nearly anything."""
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TinyswitchError(f"{_path}: LiteRT does not run it: {reason}") from None
+
+
+def _boundary() -> tuple[TensorInfo, list[TensorInfo]]:
+    return _model().input, _model().outputs
 
 
 def _frame(source: Source) -> np.ndarray:
     if isinstance(source, np.ndarray):
         return source
-    return to_model_input(load_frame(source, _model.input.shape), _model.input)
+    return to_model_input(load_frame(source, _model().input.shape), _model().input)
 
 
 def _digest(source: Source) -> str:
@@ -143,4 +168,6 @@ def _digest(source: Source) -> str:
 
 
 def _answer(source: Source) -> list[str]:
-    return encode(_model.run(_frame(source)))
+    model, frame = _model(), _frame(source)
+    with _litert_errors():
+        return encode(model.run(frame))

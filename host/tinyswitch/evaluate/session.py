@@ -47,6 +47,8 @@ class Session:
     def __enter__(self) -> Session:
         try:
             self._open()
+            if self.info.fault:
+                self._note(f"{self._board.name}: before its last restart: {self.info.fault}")
         except BaseException as error:
             failure = self._board.failure()
             self._board.close()

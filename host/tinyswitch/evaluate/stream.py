@@ -61,7 +61,7 @@ def stream_eval(
                 evaluation.check(reference, progress)
                 evaluation.stream(reference, journal, progress, prepare)
                 answers = evaluation.answers
-                host = {answer["frame"]: reference.outputs(answer["frame"]) for answer in answers.values()}
+                host = {answer["frame"]: reference.answer(answer["frame"]) for answer in answers.values()}
         except KeyboardInterrupt:
             raise Interrupted(len(evaluation.answers), len(dataset), str(out)) from None
     summary = board_summary(
@@ -178,7 +178,7 @@ class _Evaluation:
         reference: Reference,
         advance: Callable[[], None],
     ) -> None:
-        info = reference.model.input
+        info = reference.input
         lost = 0
         for entry, digest in missing:
             frame = to_model_input(load_frame(entry.path, info.shape), info)

@@ -72,6 +72,7 @@ def board_summary(
         "lost": len(dataset) - len(answers),
         "top1": top1,
         "top5": top5,
+        "no_accuracy": dataset.mismatch(classes),  # why there are none
         "host_top1": host_top1,
         "identical_outputs": sum(answer["outputs"] == host[answer["frame"]] for answer in answers.values()),
         "instructions_per_inference": cycles["median"] if facts["counts_instructions"] else None,
@@ -88,7 +89,8 @@ def host_summary(
 ) -> dict[str, Any]:
     """What ``summary.json`` says about LiteRT; ``host`` has ``encode``d outputs by the image's name."""
     rankings = {name: ranking(decode(outputs[0], scores)) for name, outputs in host.items()}
-    top1, top5 = accuracy(dataset, rankings, int(np.prod(scores.shape)))
+    classes = int(np.prod(scores.shape))
+    top1, top5 = accuracy(dataset, rankings, classes)
     return {
         "engine": ENGINE,
         "model": model,
@@ -96,6 +98,7 @@ def host_summary(
         "answered": len(host),
         "top1": top1,
         "top5": top5,
+        "no_accuracy": dataset.mismatch(classes),
     }
 
 

@@ -47,7 +47,7 @@ def verify(
     differences: list[int] = []
     try:
         with Reference(plan.source, cache) as reference, bars(console) as progress:
-            frames = list(random_frames(reference.model.input, count, seed))
+            frames = list(random_frames(reference.input, count, seed))
             digests = [digest(frame) for frame in frames]
             host_bar = progress.add_task("LiteRT", total=count)
             reference.start(frames, digests, lambda: progress.advance(host_bar))
@@ -56,7 +56,7 @@ def verify(
             with Session(board, plan.id, note, client) as session:
                 for number, frame in enumerate(frames):
                     outputs = _answer(session, board, number, frame)
-                    expected = zip(reference.outputs(digests[number]), reference.model.outputs, strict=True)
+                    expected = zip(reference.answer(digests[number]), reference.outputs, strict=True)
                     differences.append(largest_difference(outputs, [decode(t, info) for t, info in expected]))
                     progress.advance(bar)
     except KeyboardInterrupt:
