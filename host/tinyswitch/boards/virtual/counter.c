@@ -55,9 +55,9 @@ struct counter {
     uint32_t stop;     /* stop before the next block; set by anybody */
     uint32_t trap;     /* stop before a block that has one of these flags */
     uint32_t trapped;  /* flags for which it stopped, else 0 */
-    uint32_t block, block_size, block_count;
-    uint32_t watch_masks; /* stop when an interrupt mask below changes */
-    uint32_t masks[3];    /* PRIMASK, BASEPRI, FAULTMASK as last seen */
+    uint32_t block, block_size, block_count, block_flags; /* the one entered last */
+    uint32_t watch_masks;                                 /* stop when an interrupt mask below changes */
+    uint32_t masks[3];                                    /* PRIMASK, BASEPRI, FAULTMASK as last seen */
     int32_t mask_registers[3];
     int32_t registers[16]; /* Unicorn's numbers of R0 to R15 */
     uint32_t pc;           /* of the latest access to a peripheral */
@@ -141,9 +141,13 @@ static int masks_changed(const struct counter *c, void *uc) {
 /* UC_HOOK_BLOCK */
 void counter_block(void *uc, uint64_t address, uint32_t size, void *user) {
     struct counter *c = user;
-    struct entry e = entry_of(c, address, size);
-    unsigned flags = e.count >> 12;
+    uint32_t count = c->block_count, flags = c->block_flags;
 
+    if (address != c->block || size != c->block_size) { /* else a loop of one block */
+        struct entry e = entry_of(c, address, size);
+        count = e.count & 0xFFF;
+        flags = e.count >> 12;
+    }
     if (c->stop || c->executed >= c->deadline || (flags & c->trap) ||
         (c->watch_masks && masks_changed(c, uc))) {
         c->trapped = c->stop ? 0 : flags & c->trap;
@@ -153,8 +157,9 @@ void counter_block(void *uc, uint64_t address, uint32_t size, void *user) {
     }
     c->block = (uint32_t)address;
     c->block_size = size;
-    c->block_count = e.count & 0xFFF;
-    c->executed += c->block_count;
+    c->block_count = count;
+    c->block_flags = flags;
+    c->executed += count;
 }
 
 /* UC_HOOK_CODE on each SDIV and UDIV, called if the instruction's condition holds: CCR.DIV_0_TRP. */

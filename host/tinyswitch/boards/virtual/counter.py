@@ -59,6 +59,7 @@ class State(ctypes.Structure):
         ("block", ctypes.c_uint32),
         ("block_size", ctypes.c_uint32),
         ("block_count", ctypes.c_uint32),
+        ("block_flags", ctypes.c_uint32),
         ("watch_masks", ctypes.c_uint32),
         ("masks", ctypes.c_uint32 * 3),
         ("mask_registers", ctypes.c_int32 * 3),
@@ -175,6 +176,7 @@ class Counter:
 
     def forget(self) -> None:
         """The memories' contents have changed: decode every block anew."""
+        self.state.block_size = 0
         for region in self.state.regions[: self._regions]:
             ctypes.memset(region.entries, 0, region.size // 2 * 4)
 
