@@ -81,7 +81,7 @@ def _cache_folder() -> Path:
 def compile_counter() -> Path:
     """Shared library of ``counter.c`` in the user's cache, compiled if it isn't there yet.
 
-    Raises TinyswitchError if there is no C compiler, or it fails.
+    Raises TinyswitchError if there is no C compiler, it fails, or the cache cannot be written.
     """
     key = hashlib.sha256(SOURCE.read_bytes() + " ".join(CFLAGS).encode()).hexdigest()[:16]
     target = _cache_folder() / f"counter-{key}.so"
@@ -90,17 +90,26 @@ def compile_counter() -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         raise TinyswitchError("the virtual board needs a C compiler: no cc on PATH; install gcc or clang")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        made = Path(folder) / target.name
-        run = subprocess.run(
-            [compiler, *CFLAGS, str(SOURCE), "-o", str(made)], capture_output=True, text=True, check=False
-        )
-        if run.returncode:
-            first = (run.stderr.strip().splitlines() or ["no message"])[0]
-            raise TinyswitchError(f"{SOURCE}: {compiler} failed: {first}")
-        made.replace(target)  # at once, so that two boards that start together don't disturb each other
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            made = Path(folder) / target.name
+            _compile(compiler, made)
+            made.replace(target)  # at once, so that two boards that start together don't disturb each other
+    except OSError as error:
+        raise TinyswitchError(
+            f"{target}: {error.strerror}; set XDG_CACHE_HOME to a folder to write to"
+        ) from None
     return target
+
+
+def _compile(compiler: str, target: Path) -> None:
+    run = subprocess.run(
+        [compiler, *CFLAGS, str(SOURCE), "-o", str(target)], capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        first = (run.stderr.strip().splitlines() or ["no message"])[0]
+        raise TinyswitchError(f"{SOURCE}: {compiler} failed: {first}")
 
 
 class Counter:

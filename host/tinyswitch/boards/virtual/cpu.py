@@ -12,6 +12,7 @@ from unicorn import arm_const as reg
 
 from tinyswitch.boards.virtual.chip import Chip
 from tinyswitch.boards.virtual.counter import HAS_DOUBLE, HAS_FPU, Counter
+from tinyswitch.boards.virtual.errors import Halt
 
 PERIPHERALS = ((0x40000000, 0x20000000), (0xE0000000, 0x00100000))  # DDI 0403E, B3.1: device and PPB
 NOWHERE = 0xFFFFFFFE  # Unicorn wants an address to stop at; no code can be here
@@ -218,4 +219,4 @@ class Cpu:
             at = s.fault.address if kind == "execution" else s.fault.pc
             self.bad_access = Access(kind, s.fault.address, s.fault.size, value, at)
             return Stop.BAD_ACCESS
-        raise unicorn.UcError(errno)
+        raise Halt(f"the emulator gave up at pc 0x{pc:08x}: {unicorn.UcError(errno)}")
