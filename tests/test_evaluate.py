@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_board import MEMORY, FakeBoard, build_of, write_images, write_model
+from fake_board import MEMORY, FakeBoard, FakeClient, build_of, write_images, write_model
 from rich.console import Console
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import reference, session
@@ -317,3 +317,18 @@ def test_json_appears_whole_or_not_at_all(tmp_path, monkeypatch):
         write_json(tmp_path / "a.json", {"n": 2})
     assert json.loads((tmp_path / "a.json").read_text()) == {"n": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_real_board_gets_the_fastest_speed_that_works(bench, monkeypatch):
+    tried = []
+
+    def set_baud(self, baud):
+        tried.append(baud)
+        if baud > 921_600:
+            raise LinkError(f"no connection at {baud} baud")
+
+    monkeypatch.setattr(FakeClient, "set_baud", set_baud, raising=False)
+    bench.board.kind = "real"
+    bench.board.faults = {2: LinkLost("unplugged")}
+    assert bench.run()["answered"] == 6
+    assert tried == [2_000_000, 1_000_000, 921_600, 921_600]  # what failed is not tried after reconnecting

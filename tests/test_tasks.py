@@ -83,7 +83,6 @@ def test_stream_eval_ends_with_a_table_and_a_summary(tasks, board, tmp_path, cap
 
 def test_stream_eval_fails_when_images_are_lost_or_answers_differ(tasks, board, tmp_path, capfd):
     options = {"board": "stm32f746", "models": str(board.model_file), "images": str(board.images)}
-    board.faults = {number: TimeoutError for number in ()}
     from tinyswitch.link import LinkError
 
     board.faults = {number: LinkError("refused", 4) for number in range(3)}
@@ -225,3 +224,21 @@ def test_doctor_of_this_machine():
 
 def test_memory_of_the_fake_matches_the_contract():
     assert set(MEMORY["ram"]) >= {"activations", "scratch", "static"}
+
+
+def test_a_real_board_is_flashed_or_the_user_told(board, monkeypatch):
+    uploads, lines = [], []
+    board.kind, board.path = "real", "/dev/ttyACM0"
+    monkeypatch.setattr(firmware, "upload", lambda built, port: uploads.append(port))
+    commands.flash(board, build_of(board.model_file), lines.append)
+    assert uploads == ["/dev/ttyACM0"] and board.opened == 1
+
+    def refuse(built, port):
+        raise TinyswitchError("no OpenOCD")
+
+    monkeypatch.setattr(firmware, "upload", refuse)
+    commands.flash(board, build_of(board.model_file), lines.append)
+    assert lines == ["stm32f746: flashed", "stm32f746: not flashed, so what is on it is used: no OpenOCD"]
+    board.kind = "virtual"
+    commands.flash(board, build_of(board.model_file), lines.append)
+    assert board.opened == 2
