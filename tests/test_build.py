@@ -282,3 +282,11 @@ def test_one_build_at_a_time():
         assert not entered.wait(0.2)
     assert entered.wait(5)
     thread.join()
+
+
+def test_two_models_of_one_name_are_refused(small: Path, root: Path) -> None:
+    folder = root / "elsewhere"
+    folder.mkdir()
+    twin = dense(folder / small.name, 16, 3)
+    with pytest.raises(TinyswitchError, match=r"small\.tflite and .*elsewhere.*both would be called 'small'"):
+        firmware.build("native", "image", [small, twin])

@@ -35,6 +35,7 @@ def build(board: str, app: str, models: Sequence[Path]) -> Build:
     if not models:
         raise TinyswitchError(f"{board}: no model; name at least one .tflite file")
     plans = tuple(compile_model(Path(model)) for model in models)
+    _check_names(plans)
     with project.locked():
         spec.output.mkdir(parents=True, exist_ok=True)
         spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
@@ -45,6 +46,18 @@ def build(board: str, app: str, models: Sequence[Path]) -> Build:
         figures = memory.measure(spec, plans)
         memory.write(figures, spec.memory_file)
     return Build(board, app, spec.elf, plans, figures)
+
+
+def _check_names(plans: Sequence[Plan]) -> None:
+    """A model's name is its file's; on the board it is how a user tells models apart."""
+    sources: dict[str, Path] = {}
+    for plan in plans:
+        other = sources.setdefault(plan.name, plan.source)
+        if other is not plan.source:
+            raise TinyswitchError(
+                f"{other} and {plan.source}: both would be called {plan.name!r} on the board; "
+                "rename one of the files"
+            )
 
 
 def upload(build: Build, port: str | None) -> None:
