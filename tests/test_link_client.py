@@ -15,7 +15,7 @@ import pytest
 import serial
 from link_support import FaultyPort, firmware, image
 from tinyswitch.boards.native import NativeBoard
-from tinyswitch.link import BoardReset, Client, LinkError, LinkLost, channel
+from tinyswitch.link import BoardReset, Client, LinkError, LinkLost, Profile, channel
 from tinyswitch.link.frames import Decoder, Frame, encode
 from tinyswitch.link.messages import ErrorCode, State, Type
 
@@ -74,6 +74,36 @@ def test_images_of_every_model():
         assert 0 < result.stack_peak < 100_000
         assert (result.arena_bytes, result.rx_lost) == (64, 0)
         assert 0 < result.cycles < 10**8
+
+
+def test_a_profile_is_taken_while_it_is_wanted():
+    frame = image((4, 3, 2), np.uint8)
+    with board() as (client, _):
+        client.profile(True)
+        client.select(PAIR)
+        profile = client.infer(frame).profile
+        assert profile.steps == [4, 4]
+        assert len(profile.ticks) == len(profile.net_ticks) == 2
+        client.profile(False)
+        assert client.infer(frame).profile is None
+        client.profile(True)
+        client.hello()
+        client.select(PAIR)
+        assert client.infer(frame).profile is None
+
+
+def test_counting_is_subtracted_from_a_profile():
+    assert Profile([100, 35], [4, 12], 3).net_ticks == [88, 0]
+
+
+def test_more_stages_than_can_be_profiled():
+    with board() as (client, _):
+        client.profile(True)
+        client.select(DIGEST)
+        with pytest.raises(LinkError, match=r"refuses BEGIN: too many stages to profile \(160\)"):
+            client.infer(image((176, 176, 3), np.int8))
+        client.profile(False)
+        check_digest(client)
 
 
 def test_a_frame_of_the_wrong_kind_is_the_callers_mistake():

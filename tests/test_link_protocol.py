@@ -17,7 +17,7 @@ from dataclasses import replace
 import pytest
 from link_support import FIRMWARE, ROOT, WATCH_BAUD, firmware, image
 from tinyswitch.link.frames import Decoder, Frame, encode
-from tinyswitch.link.messages import ErrorCode, ModelInfo, Refusal, State, Summary, Type
+from tinyswitch.link.messages import ErrorCode, ModelInfo, Refusal, Stages, State, Summary, Type
 
 SESSION = 0x1234
 HELLO = Frame(Type.HELLO, 0, SESSION, b"\x01\x01")
@@ -143,7 +143,7 @@ def test_versions(bare: Wire):
     ("kind", "payload", "expected", "detail"),
     [
         (0x00, b"", ErrorCode.TYPE, 0),
-        (0x0C, b"", ErrorCode.TYPE, 0),
+        (0x0E, b"", ErrorCode.TYPE, 0),
         (0x7F, b"1234", ErrorCode.TYPE, 0),
         (Type.BOOT, b"", ErrorCode.TYPE, 0),
         (Type.SELECT, b"\x00", ErrorCode.LENGTH, 1),
@@ -155,6 +155,8 @@ def test_versions(bare: Wire):
         (Type.DATA, data(0, b"x"), ErrorCode.STATE, 0),
         (Type.FINISH, b"", ErrorCode.STATE, 0),
         (Type.READ, bytes(4), ErrorCode.STATE, 0),
+        (Type.PROFILE, b"", ErrorCode.LENGTH, 0),
+        (Type.STAGES, bytes(2), ErrorCode.STATE, 0),
         (Type.SET_BAUD, struct.pack("<I", 9600), ErrorCode.BAUD, 2000000),
         (Type.SET_BAUD, struct.pack("<I", 2000001), ErrorCode.BAUD, 2000000),
     ],
@@ -304,6 +306,38 @@ def test_result(wire: Wire):
     assert 500 < summary.stack_peak < 200_000
 
 
+def test_profile(wire: Wire):
+    wire.ask(Type.SELECT, 1, PAIR)
+    assert wire.ask(Type.PROFILE, 2, b"\x01").payload == b""
+    wire.ask(Type.BEGIN, 3)
+    assert code(wire.ask(Type.STAGES, 4, bytes(2))) == ErrorCode.STATE  # not complete
+    wire.ask(Type.PROFILE, 5, b"\x00")  # of later images
+    wire.ask(Type.DATA, 6, data(0, bytes(24)))
+    told = Stages.unpack(wire.ask(Type.STAGES, 7, bytes(2)).payload)
+    assert (told.count, told.steps) == (2, [4, 4])
+    assert all(ticks >= 4 * told.overhead > 0 for ticks in told.ticks)
+    assert sum(told.ticks) < Summary.unpack(wire.ask(Type.FINISH, 8).payload).cycles
+    rest = wire.ask(Type.STAGES, 9, struct.pack("<H", 1)).payload
+    assert (len(rest), Stages.unpack(rest).ticks) == (14, told.ticks[1:])
+    assert Stages.unpack(wire.ask(Type.STAGES, 10, struct.pack("<H", 2)).payload).ticks == []
+    refused = refusal(wire.ask(Type.STAGES, 11, struct.pack("<H", 3)))
+    assert (refused.code, refused.detail) == (ErrorCode.RANGE, 2)
+    wire.ask(Type.BEGIN, 12)
+    wire.ask(Type.DATA, 13, data(0, bytes(24)))
+    assert refusal(wire.ask(Type.STAGES, 14, bytes(2))).code == ErrorCode.STATE  # complete, but no profile
+
+
+def test_a_model_with_too_many_stages_to_profile(wire: Wire):
+    wire.ask(Type.PROFILE, 1, b"\x01")
+    refused = refusal(wire.ask(Type.BEGIN, 2))  # "digest" has 161
+    assert (refused.code, refused.detail) == (ErrorCode.STAGES, 160)
+    assert state(wire.ask(Type.POLL, 0), Type.ANSWER | Type.POLL).image == 0
+    wire.send(replace(HELLO, session=0x4321))
+    assert wire.receive().session == 0x4321
+    wire.send(Frame(Type.BEGIN, 1, 0x4321))
+    assert wire.receive().type == Type.ANSWER | Type.BEGIN
+
+
 def test_description(wire: Wire):
     info, n_outputs = ModelInfo.unpack(wire.ask(Type.DESCRIBE, 1, struct.pack("<HH", 1, 0)).payload)
     assert (info.index, info.name, info.id, n_outputs) == (1, "pair", 0x89ABCDEF, 2)
@@ -323,6 +357,7 @@ def _payload(rng: random.Random) -> bytes:
             rng.randbytes(rng.choice([2, 4, 4, 5, rng.randrange(1089)])),
             struct.pack("<HH", rng.randrange(4), rng.randrange(3)),
             struct.pack("<H", rng.randrange(4)),
+            bytes([rng.randrange(2)]),
             struct.pack("<I", rng.choice([0, 6, 24, 115200])) + bytes(rng.randrange(1, 1085)),
         ]
     )
@@ -339,10 +374,15 @@ def _session(rng: random.Random, session: int) -> Iterator[bytes]:
     RESET is left out: what is in the pipe then is lost.
     """
     yield encode(Frame(Type.HELLO, 0, session, b"\x01\x01"))
-    whole_image = [(Type.SELECT, PAIR), (Type.BEGIN, b""), (Type.DATA, bytes(28)), (Type.FINISH, b"")]
-    kinds = [Type.BEGIN, Type.DATA, Type.DATA, *(t for t in range(12) if t != Type.RESET), 0xFF]
+    whole_image = [
+        *((Type.PROFILE, b"\x01"), (Type.SELECT, PAIR), (Type.BEGIN, b""), (Type.DATA, bytes(28))),
+        *((Type.FINISH, b""), (Type.READ, bytes(4)), (Type.STAGES, bytes(2))),
+    ]
+    kinds = [Type.BEGIN, Type.DATA, Type.DATA, *(t for t in range(14) if t != Type.RESET), 0xFF]
     for seq in range(1, 40):
-        kind, payload = whole_image[seq - 1] if seq <= 4 else (rng.choice(kinds), _payload(rng))
+        kind, payload = (
+            whole_image[seq - 1] if seq <= len(whole_image) else (rng.choice(kinds), _payload(rng))
+        )
         yield encode(Frame(kind, seq, session, b"" if kind == Type.BEGIN else payload))
         if rng.random() < 0.1:
             yield _junk(rng)
@@ -356,7 +396,7 @@ def test_any_bytes_leave_the_board_whole(seed: int):
     result = subprocess.run([path], input=line, capture_output=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, b"")
     answers = list(Decoder().feed(result.stdout))
-    commands = {Type.ANSWER | t for t in range(1, 12) if t != Type.RESET}
+    commands = {Type.ANSWER | t for t in range(1, 14) if t != Type.RESET}
     assert {f.type for f in answers} == {Type.BOOT, Type.LOST, Type.ERROR, *commands}
     assert {SESSION + i for i in range(100)} <= {f.session for f in answers}
 

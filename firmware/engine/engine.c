@@ -21,7 +21,14 @@ int ts_step(ts_engine *e) {
         e->position += 2;
     }
     const ts_stage *stage = &m->stages[op];
-    stage->kernel(e, stage, step_counters(e)[op]++);
+    const uint32_t step = step_counters(e)[op]++;
+    if (e->clock == NULL) {
+        stage->kernel(e, stage, step);
+    } else {
+        const uint32_t start = e->clock();
+        stage->kernel(e, stage, step);
+        e->ticks[op] += e->clock() - start;
+    }
     return 1;
 }
 
@@ -37,6 +44,7 @@ int ts_start(ts_engine *e, const ts_model *model, void *arena, size_t arena_byte
     }
     e->model = model;
     e->arena = arena;
+    e->clock = NULL;
     e->position = 0;
     e->input_rows = 0;
     e->waiting = 0;
@@ -64,6 +72,16 @@ int ts_run(ts_engine *e) {
         replay(e);
     }
     return error;
+}
+
+void ts_profile(ts_engine *e, ts_clock clock, uint32_t *ticks) {
+    e->clock = clock;
+    e->ticks = ticks;
+    memset(ticks, 0, e->model->n_stages * sizeof *ticks);
+}
+
+uint32_t ts_steps(const ts_engine *e, uint32_t index) {
+    return step_counters(e)[index];
 }
 
 const int8_t *ts_output(const ts_engine *e, uint32_t index, uint32_t *bytes) {

@@ -89,10 +89,15 @@ enum {
     TS_OP_INPUT = 0xFF, /* wait for the next row of the input */
 };
 
+/* A clock of any rate; it may wrap. */
+typedef uint32_t (*ts_clock)(void);
+
 /* State of one inference; the fields are the engine's own. */
 struct ts_engine {
     const ts_model *model;
     uint8_t *arena;
+    ts_clock clock;      /* NULL: no profile is taken */
+    uint32_t *ticks;     /* of each stage */
     uint32_t position;   /* next entry of the schedule */
     uint16_t input_rows; /* rows of the input received */
     uint8_t waiting;     /* 1: ts_input_row() has a slot to fill */
@@ -114,6 +119,14 @@ int ts_run(ts_engine *engine);
  * returns 0. */
 int ts_push(ts_engine *engine);
 int ts_step(ts_engine *engine);
+
+/* From now until the inference ends, adds the ticks of `clock` that each step of stage i takes to ticks[i]
+ * (modulo 2^32); sets the first model->n_stages of them to 0. Call it after ts_start(); steps that need no
+ * input row have been made by then. What a step is charged with includes one call of `clock`. */
+void ts_profile(ts_engine *engine, ts_clock clock, uint32_t *ticks);
+
+/* Steps that stage `index` has made so far. */
+uint32_t ts_steps(const ts_engine *engine, uint32_t index);
 
 /* Output `index` after completion: `*bytes` = height * row_bytes. NULL if it isn't complete or there is no
  * such output. */

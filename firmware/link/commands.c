@@ -9,6 +9,7 @@
 
 enum {
     TENSOR_BYTES = 16,
+    STAGE_BYTES = 8,
     NAME_MAX = 47,  /* characters of a model's name */
     TEXT_MAX = 63,  /* characters of the strings of hello */
     FAULT_MAX = 255 /* characters of a fault report */
@@ -34,6 +35,7 @@ const char *ts_link_error_text(uint8_t code) {
         [TS_LINK_ERR_BAUD] = "speed out of range",
         [TS_LINK_ERR_RANGE] = "offset behind the end",
         [TS_LINK_ERR_ENGINE] = "engine refused the model",
+        [TS_LINK_ERR_STAGES] = "too many stages to profile",
     };
     return texts[code];
 }
@@ -97,9 +99,9 @@ static uint8_t *select_model(ts_link *l, const uint8_t *payload, uint8_t *answer
 
 static uint8_t *begin(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
     (void)payload;
-    const int error = ts_image_begin(&l->image);
+    const int error = ts_image_begin(&l->image, l->profile);
     if (error != TS_LINK_OK) {
-        *refusal = refuse((uint8_t)error, 0);
+        *refusal = refuse((uint8_t)error, error == TS_LINK_ERR_STAGES ? TS_IMAGE_STAGES : 0);
     }
     return put32(answer, l->image.input_bytes);
 }
@@ -157,6 +159,31 @@ static uint8_t *reset(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_re
     return answer;
 }
 
+static uint8_t *profile(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    (void)refusal;
+    l->profile = payload[0] != 0;
+    return answer;
+}
+
+static uint8_t *stages(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
+    const ts_image *im = &l->image;
+    uint16_t stage = get16(payload);
+    if (im->state != TS_LINK_DONE || !im->profiled) {
+        *refusal = refuse(TS_LINK_ERR_STATE, im->state);
+        return answer;
+    }
+    if (stage > im->model->n_stages) {
+        *refusal = refuse(TS_LINK_ERR_RANGE, im->model->n_stages);
+        return answer;
+    }
+    uint8_t *p = put16(put32(answer, ts_image_overhead()), im->model->n_stages);
+    while (stage < im->model->n_stages && p + STAGE_BYTES <= answer + TS_LINK_PAYLOAD) {
+        p = put32(put32(p, ts_image_ticks[stage]), ts_steps(&im->engine, stage));
+        stage++;
+    }
+    return p;
+}
+
 ts_refusal ts_link_command(ts_link *l, const ts_frame *f, uint8_t *answer, uint32_t *answer_bytes) {
     static const struct {
         handler handle;
@@ -166,7 +193,8 @@ ts_refusal ts_link_command(ts_link *l, const ts_frame *f, uint8_t *answer, uint3
         [TS_LINK_SELECT] = {select_model, 2}, [TS_LINK_BEGIN] = {begin, 0},
         [TS_LINK_FINISH] = {finish, 0},       [TS_LINK_READ] = {read_outputs, 4},
         [TS_LINK_ABORT] = {abort_image, 0},   [TS_LINK_SET_BAUD] = {check_baud, 4},
-        [TS_LINK_RESET] = {reset, 0},
+        [TS_LINK_RESET] = {reset, 0},         [TS_LINK_PROFILE] = {profile, 1},
+        [TS_LINK_STAGES] = {stages, 2},
     };
     if (f->type >= sizeof commands / sizeof *commands || commands[f->type].handle == NULL) {
         return refuse(TS_LINK_ERR_TYPE, 0);

@@ -5,6 +5,25 @@
 #include "board.h"
 #include "model_table.h"
 
+uint32_t ts_image_ticks[TS_IMAGE_STAGES];
+
+static uint32_t clock32(void) {
+    return (uint32_t)board_cycles();
+}
+
+/* The least of several differences: an interrupt, or another process, may come between two readings. */
+uint32_t ts_image_overhead(void) {
+    const volatile ts_clock clock = clock32; /* called as the engine calls it */
+    uint32_t least = UINT32_MAX;
+    for (int i = 0; i < 8; i++) {
+        const ts_clock read = clock;
+        const uint32_t start = read();
+        const uint32_t ticks = read() - start;
+        least = ticks < least ? ticks : least;
+    }
+    return least;
+}
+
 void ts_image_select(ts_image *im, const ts_model *model) {
     const ts_tensor *input = &model->tensors[model->input];
     memset(im, 0, sizeof *im);
@@ -12,13 +31,20 @@ void ts_image_select(ts_image *im, const ts_model *model) {
     im->input_bytes = input->height * input->row_bytes;
 }
 
-int ts_image_begin(ts_image *im) {
+int ts_image_begin(ts_image *im, int profile) {
     ts_image_select(im, im->model);
+    if (profile && im->model->n_stages > TS_IMAGE_STAGES) {
+        return TS_LINK_ERR_STAGES;
+    }
     const uint64_t start = board_cycles();
     if (ts_start(&im->engine, im->model, ts_arena, ts_arena_bytes) != TS_OK) {
         return TS_LINK_ERR_ENGINE;
     }
     im->cycles = board_cycles() - start;
+    if (profile) {
+        ts_profile(&im->engine, clock32, ts_image_ticks);
+        im->profiled = 1;
+    }
     im->state = TS_LINK_RECEIVING;
     return TS_LINK_OK;
 }

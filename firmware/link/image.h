@@ -7,8 +7,19 @@
 /* Forgets the image in progress and makes `model` the one to use. */
 void ts_image_select(ts_image *image, const ts_model *model);
 
-/* Starts an image. Returns 0, or TS_LINK_ERR_ENGINE. */
-int ts_image_begin(ts_image *image);
+/* Most stages of a model that can be profiled. */
+enum { TS_IMAGE_STAGES = 160 };
+
+/* Starts an image; `profile` 1: ts_image_ticks shall have what each stage takes. Returns 0,
+ * TS_LINK_ERR_ENGINE, or TS_LINK_ERR_STAGES if there are too many to profile. */
+int ts_image_begin(ts_image *image, int profile);
+
+/* Ticks of board_cycles() that the stages of the last profiled image took, modulo 2^32; each step of a stage
+ * counts ts_image_overhead() ticks too many. */
+extern uint32_t ts_image_ticks[TS_IMAGE_STAGES];
+
+/* Ticks that reading the clock takes. */
+uint32_t ts_image_overhead(void);
 
 /* Takes the last n of the bytes that count as received. Computes whenever a row is complete. */
 void ts_image_data(ts_image *image, const uint8_t *src, uint32_t n);

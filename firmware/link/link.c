@@ -120,6 +120,7 @@ static void hello(ts_link *l, const ts_frame *f) {
     l->session = f->session;
     l->next = (uint8_t)(f->seq + 1u);
     l->lost_told = 0;
+    l->profile = 0;
     ts_image_select(&l->image, ts_model_table[0]);
     answer(l, f, (ts_refusal){TS_LINK_OK, 0});
 }

@@ -23,6 +23,7 @@ typedef struct ts_image {
     uint32_t received;    /* of these, bytes accepted */
     uint32_t row_fill;    /* of these, bytes in the row that isn't complete */
     uint8_t state;        /* enum ts_link_state */
+    uint8_t profiled;     /* 1: ts_image_ticks has what its stages take */
 } ts_image;
 
 typedef struct ts_link {
@@ -35,6 +36,7 @@ typedef struct ts_link {
     uint16_t session;       /* 0: none */
     uint8_t next;           /* sequence number expected */
     uint8_t has_answer;     /* 1: `answer` answers command next - 1 */
+    uint8_t profile;        /* 1: images that begin are profiled */
     uint8_t lost_told;      /* 1: LOST was sent for the present gap */
     uint8_t speed_on_trial; /* 1: no frame has arrived at this speed yet */
     ts_cobs_decoder decoder;

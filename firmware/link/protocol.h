@@ -26,6 +26,8 @@ enum ts_link_type {
     TS_LINK_SET_BAUD = 0x09,
     TS_LINK_RESET = 0x0A,
     TS_LINK_POLL = 0x0B,
+    TS_LINK_PROFILE = 0x0C,
+    TS_LINK_STAGES = 0x0D,
     TS_LINK_ANSWER = 0x80, /* + the command's type */
     TS_LINK_BOOT = 0xC0,
     TS_LINK_LOST = 0xC1,
@@ -45,6 +47,7 @@ enum ts_link_error {
     TS_LINK_ERR_BAUD = 9,
     TS_LINK_ERR_RANGE = 10,
     TS_LINK_ERR_ENGINE = 11,
+    TS_LINK_ERR_STAGES = 12,
 };
 
 enum ts_link_state {

@@ -47,7 +47,8 @@ static const ts_tensor digest_tensors[] = {
     {NULL, 0, 528, 1, 176, 176, 3},
     {NULL, 528, 4, 1, 1, 1, 4},
 };
-static const ts_stage digest_stages[] = {{digest, NULL, map0, 1, 1, 536}};
+/* 160 more that never run: too many to profile */
+static const ts_stage digest_stages[161] = {{digest, NULL, map0, 1, 1, 536}};
 static const uint8_t digest_schedule[] = {REPEAT16(REPEAT11(TS_OP_INPUT, 0))};
 static const ts_quantisation signed_byte = {0.5f, -3, 0};
 static const ts_model digest_model = {
@@ -60,13 +61,13 @@ static const ts_model digest_model = {
     .output_quantisation = &signed_byte,
     .input_quantisation = {0.25f, -128, 0},
     .schedule_bytes = sizeof digest_schedule,
-    .arena_bytes = 544,
+    .arena_bytes = 864,
     .activation_bytes = 532,
     .steps_offset = 540,
     .macs = 81800000,
     .weight_bytes = 740000,
     .n_tensors = 2,
-    .n_stages = 1,
+    .n_stages = 161,
     .n_outputs = 1,
     .input = 0,
 };

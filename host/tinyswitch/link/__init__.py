@@ -2,6 +2,6 @@
 
 from tinyswitch.link.client import Client
 from tinyswitch.link.errors import BoardReset, LinkError, LinkLost
-from tinyswitch.link.messages import BoardInfo, ModelInfo, Result
+from tinyswitch.link.messages import BoardInfo, ModelInfo, Profile, Result
 
-__all__ = ["BoardInfo", "BoardReset", "Client", "LinkError", "LinkLost", "ModelInfo", "Result"]
+__all__ = ["BoardInfo", "BoardReset", "Client", "LinkError", "LinkLost", "ModelInfo", "Profile", "Result"]

@@ -11,7 +11,16 @@ import serial
 
 from tinyswitch.link.channel import BASE_BAUD, POLL_RESERVE, Channel, Request
 from tinyswitch.link.errors import BoardReset, LinkError, LinkLost
-from tinyswitch.link.messages import BoardInfo, ModelInfo, Result, Summary, Type, split_outputs
+from tinyswitch.link.messages import (
+    BoardInfo,
+    ModelInfo,
+    Profile,
+    Result,
+    Stages,
+    Summary,
+    Type,
+    split_outputs,
+)
 
 HELLO_SECONDS = 10.0  # a board may still be starting
 BOOT_SECONDS = 2.0  # a restart takes less
@@ -33,11 +42,13 @@ class Client:
         self._info: BoardInfo | None = None
         self._models: list[ModelInfo] = []
         self._selected = 0
+        self._profile = False
 
     def hello(self) -> BoardInfo:
-        """Begins a session: the board forgets what it was doing and selects model 0."""
+        """Begins a session: the board forgets what it was doing, selects model 0 and takes no profile."""
         self._models = []
         self._selected = 0
+        self._profile = False
         self._info = self._channel.hello(min(HELLO_SECONDS, self._channel.timeout_s))
         return self._info
 
@@ -70,6 +81,12 @@ class Client:
         self._channel.command(Type.SELECT, struct.pack("<H", index))
         self._selected = index
 
+    def profile(self, on: bool) -> None:
+        """Whether the results of the images from the next one on tell what each stage took."""
+        self._board()
+        self._channel.command(Type.PROFILE, bytes([on]))
+        self._profile = on
+
     def infer(self, frame: np.ndarray) -> Result:
         """Streams one image to the board and returns what the selected model makes of it.
 
@@ -88,7 +105,21 @@ class Client:
             stack_peak=summary.stack_peak,
             arena_bytes=summary.arena_bytes,
             rx_lost=summary.rx_lost,
+            profile=self._stages() if self._profile else None,
         )
+
+    def _stages(self) -> Profile:
+        ticks, steps = [], []
+        while True:
+            part = Stages.unpack(self._channel.command(Type.STAGES, struct.pack("<H", len(ticks))))
+            ticks += part.ticks
+            steps += part.steps
+            if len(ticks) == part.count:
+                return Profile(ticks, steps, part.overhead)
+            if not part.ticks:
+                raise LinkError(
+                    f"{self._channel.name}: {len(ticks)} of {part.count} stages; build the firmware again"
+                )
 
     def _image(self, data: bytes) -> list[Request]:
         """BEGIN, the image in parts, FINISH."""

@@ -27,6 +27,8 @@ class Type(IntEnum):
     SET_BAUD = 0x09
     RESET = 0x0A
     POLL = 0x0B
+    PROFILE = 0x0C
+    STAGES = 0x0D
     ANSWER = 0x80  # + the command's type
     BOOT = 0xC0
     LOST = 0xC1
@@ -47,6 +49,7 @@ class ErrorCode(IntEnum):
     BAUD = 9
     RANGE = 10
     ENGINE = 11
+    STAGES = 12
 
 
 RESET_CAUSES = ("power", "pin", "software", "watchdog", "fault")
@@ -123,6 +126,22 @@ class Result:
     stack_peak: int  # deepest use of the stack since start-up, bytes
     arena_bytes: int  # RAM that the selected model needs
     rx_lost: int  # bytes the board's receiver lost since start-up
+    profile: Profile | None = None  # if the client was told to take one
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the stages of one image took."""
+
+    ticks: list[int]  # of each stage, as the board counted them (modulo 2^32)
+    steps: list[int]  # of each stage; each is charged with one reading of the clock
+    overhead: int  # ticks that one reading of the clock takes
+
+    @property
+    def net_ticks(self) -> list[int]:
+        """Ticks of each stage without those that counting took; at least 0."""
+        pairs = zip(self.ticks, self.steps, strict=True)
+        return [max(0, ticks - steps * self.overhead) for ticks, steps in pairs]
 
 
 @dataclass(frozen=True)
@@ -172,6 +191,23 @@ class Summary:
         *fields, n_top = cursor.take("<QIIIIB")
         top5 = [cursor.take("<Ih") for _ in range(n_top)]
         return cls(*fields, top5, cursor.rest())
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Answer to STAGES."""
+
+    overhead: int
+    count: int  # stages of the model
+    ticks: list[int]  # of those from the asked one on
+    steps: list[int]
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Stages:
+        cursor = _Cursor(payload)
+        overhead, count = cursor.take("<IH")
+        pairs = [cursor.take("<II") for _ in range(len(cursor.rest()) // 8)]
+        return cls(overhead, count, [ticks for ticks, _ in pairs], [steps for _, steps in pairs])
 
 
 def unpack_boot(payload: bytes) -> str:
