@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from tinyswitch import data, nets
+from tinyswitch import data, firmware, nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.display import board_table, count, host_table, verify_table
 from tinyswitch.evaluate.images import Dataset
 from tinyswitch.evaluate.journal import write_json
+from tinyswitch.firmware import Build, project
 
 if TYPE_CHECKING:
     from tinyswitch.boards import Board
-    from tinyswitch.firmware import Build
 
 Log = Callable[[str], None]
 APP = "image"  # the application that answers images
@@ -45,19 +45,20 @@ def convert_net(net: str, checkpoint: str | None, calibration: str | None, out: 
 
 
 def build_firmware(board: str, app: str, net: str | None, models: str | None, log: Log) -> None:
-    from tinyswitch import firmware
-
-    built = firmware.build(board, app, target.models(net, models, log))
+    built = _built(board, app, net, models, log)
     print(firmware.report(built))
     print(built.elf)
+
+
+def _built(board: str, app: str, net: str | None, models: str | None, log: Log) -> Build:
+    project.board(board, app)  # a mistyped board is noticed before anything is converted
+    return firmware.build(board, app, target.models(net, models, log))
 
 
 def build_and_flash(
     board: str, app: str, net: str | None, models: str | None, port: str | None, log: Log
 ) -> None:
-    from tinyswitch import firmware
-
-    built = firmware.build(board, app, target.models(net, models, log))
+    built = _built(board, app, net, models, log)
     print(firmware.report(built))
     firmware.upload(built, port)
     log(f"{board}: flashed")
@@ -73,6 +74,7 @@ def stream_images(
     out: str | None,
     log: Log,
 ) -> None:
+    project.board(board, APP)
     dataset = target.images(images, limit)
     model = target.one_model(net, models, log)
     stream(board, port, model, dataset, target.run_folder(out, board, model.stem), log)
@@ -80,10 +82,10 @@ def stream_images(
 
 def stream(board: str, port: str, model: Path, dataset: Dataset, out: Path, log: Log) -> dict[str, Any]:
     """Builds, streams, prints the table; raises TinyswitchError if images were lost or answers differ."""
-    from tinyswitch import firmware
     from tinyswitch.boards import connect
     from tinyswitch.evaluate.stream import stream_eval
 
+    log(f"building the firmware for {board}")
     built = firmware.build(board, APP, [model])
     with connect(board, port, built) as device:
         console = Console(stderr=True)
@@ -104,8 +106,6 @@ def stream(board: str, port: str, model: Path, dataset: Dataset, out: Path, log:
 
 def flash(device: Board, built: Build, log: Log) -> None:
     """Puts the firmware on a real board; where that cannot be done, the board's own has to do."""
-    from tinyswitch import firmware
-
     if device.kind != "real":
         return
     device.open()  # a port that is missing or busy is noticed before anything is written
@@ -140,11 +140,11 @@ def verify_model(
     out: str | None,
     log: Log,
 ) -> None:
-    from tinyswitch import firmware
     from tinyswitch.boards import connect
     from tinyswitch.evaluate.verify import verify
 
     inputs, start = target.number("--count", count), target.number("--seed", seed, minimum=0)
+    project.board(board, APP)
     built = firmware.build(board, APP, [target.one_model(net, models, log)])
     with connect(board, port, built) as device:
         console = Console(stderr=True)

@@ -46,7 +46,7 @@ def _find(name_or_path: str | Path) -> Path:
     if text not in known:
         raise TinyswitchError(
             f"{MODELS / 'nets'}: no net {check.show(text)}{check.suggest(text, known)}"
-            f" there are: {', '.join(known) or 'none'}; or give a file NAME.json"
+            f"; there are: {', '.join(known) or 'none'}; or give a file NAME.json"
         )
     return MODELS / "nets" / f"{text}.json"
 
