@@ -55,7 +55,7 @@ def _engine_objects() -> tuple[str, ...]:
     folder = Path(tempfile.mkdtemp(prefix="tinyswitch-engine-"))
     (folder / "runner.c").write_text(RUNNER)
     objects = []
-    for source in [*sorted(ENGINE.glob("*.c")), *sorted(ENGINE.glob("stages/*.c")), folder / "runner.c"]:
+    for source in [*sorted(ENGINE.glob("*.c")), *sorted(ENGINE.glob("*/*.c")), folder / "runner.c"]:
         objects.append(str(folder / f"{source.stem}.o"))
         _cc(*FLAGS, *SANITIZE, "-O2", "-c", str(source), "-o", objects[-1])
     return tuple(objects)
@@ -64,8 +64,8 @@ def _engine_objects() -> tuple[str, ...]:
 class NativeModel:
     """A compiled ``.tflite``; :meth:`run` gives every output of one frame."""
 
-    def __init__(self, path: Path, folder: Path):
-        self.plan: Plan = compile_model(path)
+    def __init__(self, path: Path, folder: Path, kernels: str = "portable"):
+        self.plan: Plan = compile_model(path, kernels)
         sources = emit([self.plan], folder / "generated")
         library = folder / f"model-{os.getpid()}-{id(self)}.so"
         _cc(*FLAGS, *SANITIZE, "-O0", "-shared", *map(str, sources), *_engine_objects(), "-o", str(library))

@@ -143,4 +143,50 @@ typedef struct ts_softmax_params {
 } ts_softmax_params;
 void ts_softmax(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
+/* ---- Variants for ARMv7E-M (dsp/). Same results; rows may be laid out for them. ---- */
+
+/* How a map's row is laid out when it is written for one reader.
+ * Planar: channel after channel, `margin` bytes of the zero point in front of each and behind the last, so
+ * that a window that hangs over the map's edge reads zero points. Paired: see dsp/matmul.h. */
+typedef struct ts_planar {
+    uint8_t used;      /* 0: pixels of interleaved channels */
+    uint8_t margin;    /* bytes */
+    int8_t zero_point; /* fills the margins */
+} ts_planar;
+
+/* CONV_2D with one tap. The input's zero point is folded into the bias. Scratch: ts_pair_words(channels in)
+ * words, and as many for each two pixels unless the input is paired. */
+typedef struct ts_pointwise_dsp_params {
+    const int8_t *weights; /* packed, dsp/matmul.h */
+    ts_requant requant;    /* shifts -22..-1 */
+    ts_planar planar;      /* the output */
+    uint8_t paired;        /* 1: the input is paired */
+} ts_pointwise_dsp_params;
+void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* CONV_2D of one group, by gathering windows. The zero point is folded into the bias. Scratch: with n =
+ * ts_pair_words(taps * channels in), n * (1 + TS_CONV_PIXELS / 2) words and 2 * taps * channels bytes. */
+enum { TS_CONV_PIXELS = 16 }; /* gathered at a time; even */
+typedef struct ts_conv_dsp_params {
+    const int8_t *weights; /* packed over [tap y][tap x][channel in], dsp/matmul.h */
+    ts_requant requant;    /* shifts -22..-1 */
+    ts_window window;
+    ts_planar planar; /* the output */
+    int8_t input_zero_point;
+} ts_conv_dsp_params;
+void ts_conv_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* DEPTHWISE_CONV_2D, 3x3, 5x5 or 7x7, stride 1 or 2, multiplier 1, from a planar input. The zero point is
+ * folded into the bias for all taps. Scratch: one int32 an output pixel, rounded up to 4. */
+typedef struct ts_depthwise_dsp_params {
+    const int8_t *weights; /* [channel][tap y][tap x] */
+    ts_requant requant;    /* shifts -22..-1 */
+    ts_planar planar;      /* the input */
+    uint8_t taps, stride;  /* in both directions */
+    uint8_t pad_top, pad_left;
+    uint8_t paired; /* 1: the output is paired; 0: interleaved */
+    int8_t input_zero_point;
+} ts_depthwise_dsp_params;
+void ts_depthwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
 #endif

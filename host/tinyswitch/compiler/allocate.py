@@ -42,7 +42,7 @@ class Layout:
 def allocate(stages: list[Stage], schedule: Schedule) -> Layout:
     """Lowest arena found by first fit over several orders."""
     items = [_map_item(m, life) for m, life in schedule.lives.items()]
-    items += [_scratch_item(s, schedule.spans[s]) for s in stages if s.scratch_bytes]
+    items += [_scratch_item(s, schedule.steps[s]) for s in stages if s.scratch_bytes]
     offsets = _best_offsets(items)
     placements = {
         i.owner: Placement(o, i.slots) for i, o in offsets.items() if isinstance(i.owner, FeatureMap)
@@ -65,9 +65,11 @@ def _map_item(m: FeatureMap, life: Life) -> _Item:
     return _Item(m, slots, m.height * m.row_bytes, begin, begin + m.row_bytes, first, last)
 
 
-def _scratch_item(stage: Stage, span: tuple[int, int]) -> _Item:
-    size = stage.scratch_bytes
-    return _Item(stage, 1, size, *(np.array([v]) for v in (0, size, span[0], span[1])))
+def _scratch_item(stage: Stage, steps: list[int]) -> _Item:
+    times = stage.scratch_times(steps)
+    begin, end = np.zeros(len(times), int), np.full(len(times), stage.scratch_bytes)
+    first, last = (np.array([t[i] for t in times]) for i in (0, 1))
+    return _Item(stage, 1, stage.scratch_bytes, begin, end, first, last)
 
 
 def _best_offsets(items: list[_Item]) -> dict[_Item, int]:

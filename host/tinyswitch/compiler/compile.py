@@ -8,19 +8,24 @@ from tinyswitch.compiler import tflite
 from tinyswitch.compiler.lowering import lower
 from tinyswitch.compiler.plan import Plan
 from tinyswitch.compiler.planner import plan_memory
+from tinyswitch.compiler.variants import choose
 from tinyswitch.errors import TinyswitchError
 
 NAME_LENGTH = 47  # of a ts_model's name
 MAX_STAGES = 0xFFFF  # stage indices are uint16
 
 
-def compile_model(path: Path) -> Plan:
-    """The plan of a model. Raises TinyswitchError naming the file, and the operator that isn't supported."""
+def compile_model(path: Path, kernels: str = "portable") -> Plan:
+    """The plan of a model. Raises TinyswitchError naming the file, and the operator that isn't supported.
+
+    ``kernels``: "portable" or "dsp", see :mod:`tinyswitch.compiler.variants`.
+    """
     path = Path(path)
     graph = tflite.read(path)
     stages, model_input, outputs = lower(graph)
     if len(stages) > MAX_STAGES:
         raise TinyswitchError(f"{path}: {len(stages)} stages; at most {MAX_STAGES} are supported")
+    choose(kernels, stages, model_input, outputs)
     planned = plan_memory(stages, model_input, outputs)
     return Plan(
         name=_name(path),

@@ -12,6 +12,24 @@ import numpy as np
 from tinyswitch.evaluate.litert import TensorInfo
 
 
+@dataclass(frozen=True)
+class Planar:
+    """Rows of channel after channel, ``margin`` zero points in front of each and behind the last; see stages.h."""
+
+    margin: int  # bytes
+    slack: int  # bytes behind a row that kernels may read
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Rows of int16 in the order of the matrix product; see dsp/matmul.h."""
+
+
+def pair_words(channels: int) -> int:
+    """Words of a pair of pixels, ``ts_pair_words()``."""
+    return -(-channels // 8) * 8
+
+
 @dataclass(eq=False)
 class FeatureMap:
     """height x width x channels 8-bit values, channels innermost; real = scale * (q - zero_point)."""
@@ -24,9 +42,15 @@ class FeatureMap:
     scale: float
     zero_point: int
     constant: np.ndarray | None = None  # (height, width, channels), in flash
+    layout: Planar | Paired | None = None  # None: pixels of interleaved channels
 
     @property
     def row_bytes(self) -> int:
+        if isinstance(self.layout, Planar):
+            margin = self.layout.margin
+            return margin + self.channels * (self.width + margin) + self.layout.slack
+        if isinstance(self.layout, Paired):
+            return -(-self.width // 2) * 4 * pair_words(self.channels)
         return self.width * self.channels
 
     @property
@@ -64,12 +88,16 @@ class Stage:
     output: FeatureMap
     reads: list[Rows]  # one an input
     accumulates: bool = False  # a step takes an input row; the output (one row) appears at the last step
-    scratch_bytes: int = 0  # int32 accumulators
+    scratch_bytes: int = 0  # kept between steps only if it accumulates
     macs: int = 0
 
     @property
     def steps(self) -> int:
         return self.inputs[0].height if self.accumulates else self.output.height
+
+    def scratch_times(self, steps: list[int]) -> list[tuple[int, int]]:
+        """When its scratch holds something, for a stage that runs at the entries ``steps`` of the schedule."""
+        return [(steps[0], steps[-1])] if self.accumulates else [(s, s) for s in steps]
 
     def row_made(self, step: int) -> int | None:
         """Output row that is complete after ``step``."""

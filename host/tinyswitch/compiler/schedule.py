@@ -28,7 +28,7 @@ class Life:
 class Schedule:
     entries: list[int]  # stage indices and INPUT
     lives: dict[FeatureMap, Life]  # of every map that isn't constant
-    spans: dict[Stage, tuple[int, int]]  # first and last entry of each stage
+    steps: dict[Stage, list[int]]  # entries at which each stage runs
 
 
 class _Replay:
@@ -41,7 +41,7 @@ class _Replay:
         self.lives: dict[FeatureMap, Life] = {model_input: Life()}
         self.next_step = [0] * len(stages)
         self.producer = {s.output: i for i, s in enumerate(stages)}
-        self.spans: dict[Stage, tuple[int, int]] = {}
+        self.steps: dict[Stage, list[int]] = {}
 
     def whole(self, feature_map: FeatureMap) -> None:
         """``feature_map`` is there when the schedule begins."""
@@ -83,7 +83,7 @@ class _Replay:
             for row in reads(step) if source.constant is None else ():
                 self.lives[source].last_read[row] = now
         self.next_step[index] += 1
-        self.spans[stage] = (self.spans.get(stage, (now, now))[0], now)
+        self.steps.setdefault(stage, []).append(now)
         self._append(index, stage.output if stage.row_made(step) is not None else None)
 
     def _append(self, entry: int, makes: FeatureMap | None) -> None:
@@ -107,7 +107,7 @@ def make_schedule(
     for output in outputs:
         life = replay.lives[output]
         life.last_read = [end] * len(life.last_read)
-    return Schedule(replay.entries, replay.lives, replay.spans)
+    return Schedule(replay.entries, replay.lives, replay.steps)
 
 
 def _results(stages: list[Stage], segment: range, outputs: list[FeatureMap]) -> list[FeatureMap]:
@@ -164,8 +164,9 @@ def _peak(replay: _Replay, made_before: set[FeatureMap], read_behind: set[Featur
                     alive(first, last, m.row_bytes)
         else:
             alive(min(life.written), max(life.last_read), life.slots(m.height) * m.row_bytes)
-    for stage, (first, last) in replay.spans.items():
-        alive(first, last, stage.scratch_bytes)
+    for stage, steps in replay.steps.items():
+        for first, last in stage.scratch_times(steps):
+            alive(first, last, stage.scratch_bytes)
     peak = now = 0
     for c in change:
         now += c

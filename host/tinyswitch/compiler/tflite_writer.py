@@ -10,7 +10,14 @@ from tinyswitch.compiler.tflite import DTYPES
 
 TYPES = {dtype: code for code, dtype in DTYPES.items()}
 # the operator versions whose int8 kernels this project is about; 2 for the others
-VERSIONS = {"FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "RESHAPE": 1, "RELU_N1_TO_1": 1, "HARD_SWISH": 1}
+VERSIONS = {
+    "FULLY_CONNECTED": 4,
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "RESHAPE": 1,
+    "RELU_N1_TO_1": 1,
+    "HARD_SWISH": 1,
+}
 
 
 class TfliteWriter:

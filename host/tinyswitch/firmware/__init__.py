@@ -34,7 +34,7 @@ def build(board: str, app: str, models: Sequence[Path]) -> Build:
     spec = project.board(board, app)
     if not models:
         raise TinyswitchError(f"{board}: no model; name at least one .tflite file")
-    plans = tuple(compile_model(Path(model)) for model in models)
+    plans = tuple(compile_model(Path(model), spec.kernels) for model in models)
     _check_names(plans)
     with project.locked():
         spec.output.mkdir(parents=True, exist_ok=True)

@@ -63,6 +63,11 @@ class Spec:
         return self.manifest["build"]["cc_prefix"] + "gcc"
 
     @property
+    def kernels(self) -> str:
+        """The kernel variants for the board's processor; see tinyswitch.compiler.variants."""
+        return self.manifest["build"]["kernels"]
+
+    @property
     def is_embedded(self) -> bool:
         return "ldscript" in self.manifest["build"]
 

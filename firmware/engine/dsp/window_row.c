@@ -1,0 +1,173 @@
+#include "window_row.h"
+
+#include "armv7em.h"
+
+/* The assembly keeps the taps of the row in registers as pairs that fit the pairs SXTB16 makes of four
+ * pixels: even (x0, x2)  odd (x1, x3)      of each word of pixels, in r12 and lr A (w0, w2)  B (w1, w3)  C
+ * (w2, w4)  D (w4, w6)  E (w3, w5) A product of two neighbours in a pair is SMLAD, one half alone SMLA<half
+ * of x><half of w>. The four accumulators r8-r11 are loaded and stored by one LDM and STM. r0 acc, r1 x, r3
+ * quads. */
+
+#if TS_DSP_ASM
+
+/* a ts_window_row in assembly alone */
+#define UNUSED __attribute__((unused))
+#define ROW(name)                                                                                            \
+    __attribute__((naked)) static void name(UNUSED int32_t *acc, UNUSED const int8_t *x,                     \
+                                            UNUSED const int8_t *w, UNUSED uint32_t quads)
+
+#define ENTER "push {r4-r11, lr}\n\t"
+#define LEAVE "subs r3, #1\n\tbne 1b\n\tpop {r4-r11, pc}\n\t"
+#define LOOP "1:\n\tldm r0, {r8, r9, r10, r11}\n\t"
+#define KEEP "stmia r0!, {r8, r9, r10, r11}\n\t"
+/* pixels at [r1 + offset] */
+#define PIXELS(offset) "ldr r12, [r1, #" #offset "]\n\tsxtb16 lr, r12, ror #8\n\tsxtb16 r12, r12\n\t"
+#define FIRST_PIXELS(step) "ldr r12, [r1], #" #step "\n\tsxtb16 lr, r12, ror #8\n\tsxtb16 r12, r12\n\t"
+#define PIXEL(offset) "ldrsb r12, [r1, #" #offset "]\n\t"
+#define BOTH(acc, x, w) "smlad " acc ", " x ", " w ", " acc "\n\t"
+#define HALF(halves, acc, x, w) "smla" halves " " acc ", " x ", " w ", " acc "\n\t"
+
+#define P0 "r8"
+#define P1 "r9"
+#define P2 "r10"
+#define P3 "r11"
+#define EVEN "r12"
+#define ODD "lr"
+#define A "r2"
+#define B "r4"
+#define C "r5"
+#define D "r6"
+#define E "r7"
+
+#define TAPS7                                                                                                \
+    "ldr r12, [r2]\n\t"                                                                                      \
+    "ldr lr, [r2, #3]\n\t"                                                                                   \
+    "sxtb16 r2, r12\n\t"                                                                                     \
+    "sxtb16 r4, r12, ror #8\n\t"                                                                             \
+    "sxtb16 r7, lr\n\t"                                                                                      \
+    "sxtb16 r6, lr, ror #8\n\t"                                                                              \
+    "asr r5, r2, #16\n\t"                                                                                    \
+    "pkhbt r5, r5, r6, lsl #16\n\t"
+
+#define TAPS5                                                                                                \
+    "ldr r12, [r2]\n\t"                                                                                      \
+    "ldr lr, [r2, #1]\n\t"                                                                                   \
+    "sxtb16 r2, r12\n\t"                                                                                     \
+    "sxtb16 r4, lr\n\t"                                                                                      \
+    "sxtb16 r5, lr, ror #8\n\t"
+
+/* B holds w1 alone */
+#define TAPS3                                                                                                \
+    "ldrsb r12, [r2]\n\t"                                                                                    \
+    "ldrsb r4, [r2, #1]\n\t"                                                                                 \
+    "ldrsb lr, [r2, #2]\n\t"                                                                                 \
+    "pkhbt r2, r12, lr, lsl #16\n\t"
+
+/* 30 instructions for 28 multiply-accumulates. */
+ROW(row_7_1) {
+    __asm__ volatile(ENTER TAPS7 LOOP
+                         /* x0..x3 */
+                         FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("tb", P2, EVEN, A)
+                             HALF("tb", P3, ODD, A) BOTH(P0, ODD, B) HALF("tb", P1, EVEN, B)
+                                 HALF("tb", P2, ODD, B)
+                     /* x4..x7 */
+                     PIXELS(0) BOTH(P0, EVEN, D) BOTH(P1, EVEN, E) BOTH(P2, EVEN, C) BOTH(P3, EVEN, B)
+                         HALF("bt", P0, ODD, E) BOTH(P1, ODD, D) BOTH(P2, ODD, E) BOTH(P3, ODD, C)
+                     /* x8, x9 */
+                     PIXEL(4) "ldrsb lr, [r1, #5]\n\t" HALF("bt", P2, EVEN, D) HALF("bt", P3, EVEN, E)
+                         HALF("bt", P3, ODD, D) KEEP LEAVE);
+}
+
+/* 33 instructions for 28. */
+ROW(row_7_2) {
+    __asm__ volatile(ENTER TAPS7 LOOP
+                         /* x0..x3 */
+                         FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) BOTH(P0, ODD, B)
+                             HALF("tb", P1, ODD, B)
+                     /* x4..x7 */
+                     PIXELS(-4) BOTH(P0, EVEN, D) BOTH(P1, EVEN, C) BOTH(P2, EVEN, A) HALF("tb", P3, EVEN, A)
+                         HALF("bt", P0, ODD, E) BOTH(P1, ODD, E) BOTH(P2, ODD, B) HALF("tb", P3, ODD, B)
+                     /* x8..x11 */
+                     PIXELS(0) HALF("bt", P1, EVEN, D) BOTH(P2, EVEN, D) BOTH(P3, EVEN, C)
+                         HALF("bt", P2, ODD, E) BOTH(P3, ODD, E)
+                     /* x12 */
+                     PIXEL(4) HALF("bt", P3, EVEN, D) KEEP LEAVE);
+}
+
+/* 24 instructions for 20. */
+ROW(row_5_1) {
+    __asm__ volatile(
+        ENTER TAPS5 LOOP
+            /* x0..x3 */
+            FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("tb", P2, EVEN, A) HALF("tb", P3, ODD, A)
+                BOTH(P0, ODD, B) HALF("tb", P1, EVEN, B) HALF("tb", P2, ODD, B)
+        /* x4..x7 */
+        PIXELS(0) HALF("bt", P0, EVEN, C) HALF("bt", P1, EVEN, B) BOTH(P2, EVEN, C) BOTH(P3, EVEN, B)
+            HALF("bt", P1, ODD, C) HALF("bt", P2, ODD, B) BOTH(P3, ODD, C) KEEP LEAVE);
+}
+
+/* 27 instructions for 20. */
+ROW(row_5_2) {
+    __asm__ volatile(
+        ENTER TAPS5 LOOP
+            /* x0..x3 */
+            FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) BOTH(P0, ODD, B) HALF("tb", P1, ODD, B)
+        /* x4..x7 */
+        PIXELS(-4) HALF("bt", P0, EVEN, C) BOTH(P1, EVEN, C) BOTH(P2, EVEN, A) HALF("tb", P3, EVEN, A)
+            HALF("bt", P1, ODD, B) BOTH(P2, ODD, B) HALF("tb", P3, ODD, B)
+        /* x8..x11 */
+        PIXELS(0) HALF("bt", P2, EVEN, C) BOTH(P3, EVEN, C) HALF("bt", P3, ODD, B) KEEP LEAVE);
+}
+
+/* 18 instructions for 12. */
+ROW(row_3_1) {
+    __asm__ volatile(ENTER TAPS3 LOOP
+                         /* x0..x3 */
+                         FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("bb", P0, ODD, B)
+                             HALF("tb", P1, EVEN, B)
+                     /* x2..x5 */
+                     PIXELS(-2) BOTH(P2, EVEN, A) BOTH(P3, ODD, A) HALF("bb", P2, ODD, B)
+                         HALF("tb", P3, EVEN, B) KEEP LEAVE);
+}
+
+/* 21 instructions for 12. */
+ROW(row_3_2) {
+    __asm__ volatile(ENTER TAPS3 LOOP
+                         /* x0..x3 */
+                         FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) HALF("bb", P0, ODD, B)
+                             HALF("tb", P1, ODD, B)
+                     /* x4..x7 */
+                     PIXELS(-4) HALF("bt", P1, EVEN, A) BOTH(P2, EVEN, A) HALF("tb", P3, EVEN, A)
+                         HALF("bb", P2, ODD, B) HALF("tb", P3, ODD, B)
+                     /* x8 */
+                     PIXEL(0) HALF("bt", P3, EVEN, A) KEEP LEAVE);
+}
+
+#else
+
+static inline void row(int32_t *acc, const int8_t *x, const int8_t *w, uint32_t quads, uint32_t taps,
+                       uint32_t stride) {
+    for (uint32_t i = 0; i < 4 * quads; i++) {
+        for (uint32_t k = 0; k < taps; k++) {
+            acc[i] += w[k] * x[i * stride + k];
+        }
+    }
+}
+
+#define ROW(taps, stride)                                                                                    \
+    static void row_##taps##_##stride(int32_t *acc, const int8_t *x, const int8_t *w, uint32_t quads) {      \
+        row(acc, x, w, quads, taps, stride);                                                                 \
+    }
+ROW(7, 1)
+ROW(7, 2)
+ROW(5, 1)
+ROW(5, 2)
+ROW(3, 1)
+ROW(3, 2)
+
+#endif
+
+ts_window_row ts_window_row_for(uint32_t taps, uint32_t stride) {
+    static const ts_window_row rows[3][2] = {{row_3_1, row_3_2}, {row_5_1, row_5_2}, {row_7_1, row_7_2}};
+    return rows[(taps - 3) / 2][stride - 1];
+}

@@ -1,0 +1,193 @@
+"""Kernels for a processor's instructions in place of the portable ones, and the row layouts they like.
+
+``portable`` is plain C. ``dsp`` is ARMv7E-M (Cortex-M4 and M7): firmware/engine/dsp/. Both give the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyswitch.compiler.plan import FeatureMap, Paired, Planar, Stage, Weights, pair_words
+from tinyswitch.compiler.stages.common import fold_zero_point
+from tinyswitch.errors import TinyswitchError
+
+KERNELS = ("portable", "dsp")
+SMALLEST_SHIFT = -22  # of dsp/finish.h: zero_point << 22 and the sum with it stay within int32
+LARGEST_SUM = 1 << 30  # of an accumulator, which is doubled
+CONV_PIXELS = 16  # TS_CONV_PIXELS
+# Bytes that a row of dsp/window_row.c reads for four outputs, by (taps, stride).
+REACH = {(3, 1): 6, (3, 2): 9, (5, 1): 8, (5, 2): 12, (7, 1): 10, (7, 2): 13}
+
+
+def choose(kernels: str, stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap]) -> None:
+    """Replaces what can be replaced, in place."""
+    if kernels not in KERNELS:
+        raise TinyswitchError(f"no kernels {kernels!r}; there are {', '.join(KERNELS)}")
+    if kernels == "portable":
+        return
+    for stage in stages:
+        if stage.kernel in ("ts_conv", "ts_pointwise"):
+            _REPLACE[stage.kernel](stage)
+    private = _read_once(stages, [model_input, *outputs])
+    for stage in stages:
+        if stage.kernel == "ts_depthwise":
+            _depthwise(stage, private)
+    for stage in stages:
+        if stage.kernel == "ts_pointwise_dsp":
+            _pair_input(stage, private)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Of a map that one stage writes and one stage reads."""
+
+    writer: Stage
+    reader: Stage
+
+
+def _read_once(stages: list[Stage], boundary: list[FeatureMap]) -> dict[FeatureMap, _Ends]:
+    writers = {s.output: s for s in stages}
+    readers: dict[FeatureMap, list[Stage]] = {}
+    for stage in stages:
+        for m in stage.inputs:
+            readers.setdefault(m, []).append(stage)
+    return {
+        m: _Ends(writers[m], found[0])
+        for m, found in readers.items()
+        if len(found) == 1 and m in writers and m not in boundary
+    }
+
+
+def _fast_requant(requant: dict, weights: np.ndarray) -> dict | None:
+    """The same requantisation within the limits of dsp/finish.h; None if there is none.
+
+    weights: (channels, ...), with the zero point folded into the bias.
+    """
+    products = np.abs(weights.reshape(len(weights), -1).astype(np.int64)).sum(axis=1) * 128
+    bound = np.abs(requant["bias"].astype(np.int64)) + products
+    multiplier, shift = requant["multiplier"].astype(np.int64), requant["shift"].astype(np.int64)
+    # a value that always rounds to 0 may be computed as 0 * anything
+    largest = (bound * np.abs(multiplier) >> 31) + 1
+    nothing = (multiplier == 0) | ((shift < 0) & (largest < (1 << np.maximum(-shift - 1, 0))))
+    multiplier, shift = np.where(nothing, 0, multiplier), np.where(nothing, -1, shift)
+    if np.any(bound >= LARGEST_SUM) or np.any(shift > -1) or np.any(shift < SMALLEST_SHIFT):
+        return None
+    return {**requant, "multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8)}
+
+
+def _pack(matrix: np.ndarray) -> np.ndarray:
+    """int8 (outputs, inputs) in the order of dsp/matmul.h: two outputs side by side, four inputs each."""
+    outputs, inputs = matrix.shape
+    padded = np.pad(matrix, ((0, -outputs % 2), (0, -inputs % 4)))
+    return padded.reshape(-1, 2, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3).copy()
+
+
+def _not_planar() -> dict:
+    return {"used": 0, "margin": 0, "zero_point": 0}
+
+
+def _pointwise(stage: Stage) -> None:
+    weights = stage.params["weights"].values
+    requant = _fast_requant(stage.params["requant"], weights)
+    if requant is None or stage.inputs[0].constant is not None:
+        return
+    source = stage.inputs[0]
+    words = pair_words(source.channels)
+    stage.kernel, stage.struct = "ts_pointwise_dsp", "ts_pointwise_dsp_params"
+    stage.params = {
+        "weights": Weights(_pack(weights)),
+        "requant": requant,
+        "planar": _not_planar(),
+        "paired": 0,
+    }
+    stage.scratch_bytes = 4 * words * (1 + (source.width + 1) // 2)
+
+
+def _conv(stage: Stage) -> None:
+    params = stage.params
+    if params["groups"] != 1:
+        return
+    weights = params["weights"].values
+    matrix = weights.reshape(len(weights), -1)
+    zero_point = params["input_zero_point"]
+    folded = fold_zero_point(params["requant"]["bias"], matrix, zero_point)
+    requant = _fast_requant({**params["requant"], "bias": folded}, matrix)
+    if requant is None:
+        return
+    stage.kernel, stage.struct = "ts_conv_dsp", "ts_conv_dsp_params"
+    stage.params = {
+        "weights": Weights(_pack(matrix)),
+        "requant": requant,
+        "window": params["window"],
+        "planar": _not_planar(),
+        "input_zero_point": zero_point,
+    }
+    taps = matrix.shape[1]
+    stage.scratch_bytes = 4 * pair_words(taps) * (1 + CONV_PIXELS // 2) + 2 * taps
+
+
+_REPLACE: dict[str, Callable[[Stage], None]] = {"ts_conv": _conv, "ts_pointwise": _pointwise}
+
+
+def _depthwise(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
+    params, source, output = stage.params, stage.inputs[0], stage.output
+    w = params["window"]
+    taps, stride = w["height"], w["stride_y"]
+    square = (w["width"], w["stride_x"], w["dilation_y"], w["dilation_x"]) == (taps, stride, 1, 1)
+    ends = private.get(source)
+    if (
+        not square
+        or (taps, stride) not in REACH
+        or params["multiplier"] != 1
+        or ends is None
+        or ends.writer.kernel not in ("ts_pointwise_dsp", "ts_conv_dsp")
+        or max(w["pad_top"], w["pad_left"]) >= taps
+    ):
+        return
+    by_channel = params["weights"].values.transpose(2, 0, 1).copy()  # from (y, x, channel)
+    zero_point = params["input_zero_point"]
+    folded = fold_zero_point(params["requant"]["bias"], by_channel, zero_point)
+    requant = _fast_requant({**params["requant"], "bias": folded}, by_channel)
+    if requant is None:
+        return
+    source.layout = _planar_for(source, output, taps, stride, w["pad_left"])
+    planar = {"used": 1, "margin": source.layout.margin, "zero_point": zero_point}
+    ends.writer.params["planar"] = planar
+    stage.kernel, stage.struct = "ts_depthwise_dsp", "ts_depthwise_dsp_params"
+    stage.params = {
+        "weights": Weights(by_channel),
+        "requant": requant,
+        "planar": planar,
+        "taps": taps,
+        "stride": stride,
+        "pad_top": w["pad_top"],
+        "pad_left": w["pad_left"],
+        "paired": 0,
+        "input_zero_point": zero_point,
+    }
+    stage.scratch_bytes = 4 * (-(-output.width // 4) * 4)
+
+
+def _planar_for(source: FeatureMap, output: FeatureMap, taps: int, stride: int, pad: int) -> Planar:
+    behind = (output.width - 1) * stride + taps - pad - source.width
+    margin = max(pad, behind, 0)
+    used = margin + source.channels * (source.width + margin)
+    quads = -(-output.width // 4)
+    last_channel = margin + (source.channels - 1) * (source.width + margin) - pad
+    reach = last_channel + 4 * (quads - 1) * stride + REACH[taps, stride]
+    return Planar(margin, max(0, reach - used))
+
+
+def _pair_input(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
+    """The depthwise stage in front writes its row ready for the matrix product."""
+    source = stage.inputs[0]
+    ends = private.get(source)
+    if ends is None or ends.writer.kernel != "ts_depthwise_dsp":
+        return
+    source.layout = Paired()
+    ends.writer.params["paired"] = 1
+    stage.params["paired"] = 1
+    stage.scratch_bytes = 4 * pair_words(source.channels)
