@@ -158,7 +158,7 @@ typedef struct ts_planar {
  * words, and as many for each two pixels unless the input is paired. */
 typedef struct ts_pointwise_dsp_params {
     const int8_t *weights; /* packed, dsp/matmul.h */
-    ts_requant requant;    /* shifts -22..-1 */
+    ts_requant requant;    /* shifts from -22 on */
     ts_planar planar;      /* the output */
     uint8_t paired;        /* 1: the input is paired */
 } ts_pointwise_dsp_params;
@@ -169,7 +169,7 @@ void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t s
 enum { TS_CONV_PIXELS = 16 }; /* gathered at a time; even */
 typedef struct ts_conv_dsp_params {
     const int8_t *weights; /* packed over [tap y][tap x][channel in], dsp/matmul.h */
-    ts_requant requant;    /* shifts -22..-1 */
+    ts_requant requant;    /* shifts from -22 on */
     ts_window window;
     ts_planar planar; /* the output */
     int8_t input_zero_point;
@@ -180,7 +180,7 @@ void ts_conv_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
  * folded into the bias for all taps. Scratch: one int32 an output pixel, rounded up to 4. */
 typedef struct ts_depthwise_dsp_params {
     const int8_t *weights; /* [channel][tap y][tap x] */
-    ts_requant requant;    /* shifts -22..-1 */
+    ts_requant requant;    /* shifts from -22 on */
     ts_planar planar;      /* the input */
     uint8_t taps, stride;  /* in both directions */
     uint8_t pad_top, pad_left;

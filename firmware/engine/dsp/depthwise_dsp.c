@@ -39,13 +39,11 @@ static int32_t outside(const ts_depthwise_dsp_params *p, const rows_inside *r, c
     return sum * p->input_zero_point;
 }
 
-/* A channel's outputs, `pair_step` bytes from pixel pair to pixel pair. */
-static void finish_row(const ts_requant *q, uint32_t channel, const int32_t *acc, uint32_t pixels, int8_t *to,
-                       uint32_t pixel_step) {
-    const ts_finish f = ts_finish_of(q, channel);
-    if (ts_clamps_more(q)) {
+/* A channel's outputs, interleaved. */
+static void finish_row(ts_finish f, const int32_t *acc, uint32_t pixels, int8_t *to, uint32_t pixel_step) {
+    if (!ts_finish_is_short(f)) {
         for (uint32_t x = 0; x < pixels; x++, to += pixel_step) {
-            *to = (int8_t)ts_clamp_more(q, ts_finish_int8(acc[x], f));
+            *to = (int8_t)ts_finish_any(acc[x], f);
         }
         return;
     }
@@ -54,22 +52,21 @@ static void finish_row(const ts_requant *q, uint32_t channel, const int32_t *acc
     }
 }
 
-/* The same, widened to int16 and paired (matmul.h). */
-static void finish_paired(const ts_requant *q, uint32_t channel, const int32_t *acc, uint32_t pixels,
-                          int8_t *row, uint32_t words) {
+/* The same, widened to int16 and paired (matmul.h). An odd last pixel is paired with what follows it. */
+static void finish_paired(ts_finish f, uint32_t channel, const int32_t *acc, uint32_t pixels, int8_t *row,
+                          uint32_t words) {
     static const uint8_t place[4] = {0, 2, 1, 3};
-    const ts_finish f = ts_finish_of(q, channel);
     int16_t *to = (int16_t *)(void *)row + channel / 4 * 8 + place[channel % 4];
-    const int more = ts_clamps_more(q);
-    for (uint32_t x = 0; x < pixels; x += 2, acc += 2, to += 2 * words) {
-        int32_t a = ts_finish_int8(acc[0], f);
-        int32_t b = ts_finish_int8(acc[1], f);
-        if (more) {
-            a = ts_clamp_more(q, a);
-            b = ts_clamp_more(q, b);
+    if (!ts_finish_is_short(f)) {
+        for (uint32_t x = 0; x < pixels; x += 2, to += 2 * words) {
+            to[0] = (int16_t)ts_finish_any(acc[x], f);
+            to[4] = (int16_t)ts_finish_any(acc[x + 1], f);
         }
-        to[0] = (int16_t)a;
-        to[4] = (int16_t)b;
+        return;
+    }
+    for (const int32_t *end = acc + pixels; acc < end; acc += 2, to += 2 * words) {
+        to[0] = (int16_t)ts_finish_int8(acc[0], f);
+        to[4] = (int16_t)ts_finish_int8(acc[1], f);
     }
 }
 
@@ -93,10 +90,11 @@ void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
         for (uint32_t k = r.first; k < r.last; k++) {
             row(acc, r.rows[k] + c * channel_step, w + k * p->taps, quads);
         }
+        const ts_finish f = ts_finish_of(&p->requant, c);
         if (p->paired) {
-            finish_paired(&p->requant, c, acc, out->width, dst, ts_pair_words(out->channels));
+            finish_paired(f, c, acc, out->width, dst, ts_pair_words(out->channels));
         } else {
-            finish_row(&p->requant, c, acc, out->width, dst + c, out->channels);
+            finish_row(f, acc, out->width, dst + c, out->channels);
         }
     }
 }

@@ -63,84 +63,144 @@ static const int8_t *widen_weights(const int8_t *packed, uint32_t groups, uint32
     return packed;
 }
 
-/* acc[p][o] += sum over double_groups * 8 channels. 24 instructions for 32 multiply-accumulates. */
-static inline void accumulate(const uint32_t *x, const uint32_t *w, uint32_t double_groups, int32_t acc[4]) {
+/* Two outputs of pairs of pixels. The assembly below knows the offsets. */
+typedef struct {
+    const uint32_t *x;         /*  0: paired pixels */
+    const uint32_t *w, *w_end; /*  4,  8: widened weights of the two outputs */
+    uint32_t pairs;            /* 12: of pixels, >= 1 */
+    int32_t bias[2];           /* 16 */
+    int32_t multiplier[2];     /* 24 */
+    int32_t round[2];          /* 32 */
+    int32_t shift[2];          /* 40 */
+    int8_t *to;                /* 48 */
+    uint32_t channel_step;     /* 52 */
+    uint32_t pixel_step;       /* 56 */
+} block;
+
 #if TS_DSP_ASM
-    int32_t a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3];
-    __asm__ volatile("1:\n\t"
-                     "ldmia %[x]!, {r4, r5, r6, r7}\n\t"
-                     "ldmia %[w]!, {r8, r9, r10, r11}\n\t"
-                     "smlad %[a00], r4, r8, %[a00]\n\t"
-                     "smlad %[a01], r4, r10, %[a01]\n\t"
-                     "smlad %[a10], r6, r8, %[a10]\n\t"
-                     "smlad %[a11], r6, r10, %[a11]\n\t"
-                     "smlad %[a00], r5, r9, %[a00]\n\t"
-                     "smlad %[a01], r5, r11, %[a01]\n\t"
-                     "smlad %[a10], r7, r9, %[a10]\n\t"
-                     "smlad %[a11], r7, r11, %[a11]\n\t"
-                     "ldmia %[x]!, {r4, r5, r6, r7}\n\t"
-                     "ldmia %[w]!, {r8, r9, r10, r11}\n\t"
-                     "smlad %[a00], r4, r8, %[a00]\n\t"
-                     "smlad %[a01], r4, r10, %[a01]\n\t"
-                     "smlad %[a10], r6, r8, %[a10]\n\t"
-                     "smlad %[a11], r6, r10, %[a11]\n\t"
-                     "smlad %[a00], r5, r9, %[a00]\n\t"
-                     "smlad %[a01], r5, r11, %[a01]\n\t"
-                     "smlad %[a10], r7, r9, %[a10]\n\t"
-                     "smlad %[a11], r7, r11, %[a11]\n\t"
-                     "ldr r4, %[n]\n\t"
-                     "subs r4, #1\n\t"
-                     "str r4, %[n]\n\t"
-                     "bne 1b"
-                     : [x] "+r"(x), [w] "+r"(w), [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10),
-                       [a11] "+r"(a11), [n] "+m"(double_groups)
-                     :
-                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
-    acc[0] = a00;
-    acc[1] = a01;
-    acc[2] = a10;
-    acc[3] = a11;
-#else
-    for (uint32_t i = 0; i < 4 * double_groups; i++) {
-        const uint32_t at = i / 2 * 4 + i % 2;
-        acc[0] = ts_smlad(x[at], w[at], acc[0]);
-        acc[1] = ts_smlad(x[at], w[at + 2], acc[1]);
-        acc[2] = ts_smlad(x[at + 2], w[at], acc[2]);
-        acc[3] = ts_smlad(x[at + 2], w[at + 2], acc[3]);
-    }
-#endif
+
+/* r2, r3, r12, lr += products of 4 channels: pixel 0 with outputs 0, 1; pixel 1 with outputs 0, 1. */
+#define PRODUCTS                                                                                             \
+    "ldmia r0!, {r4, r5, r6, r7}\n\t"                                                                        \
+    "ldmia r1!, {r8, r9, r10, r11}\n\t"                                                                      \
+    "smlad r2, r4, r8, r2\n\t"                                                                               \
+    "smlad r3, r4, r10, r3\n\t"                                                                              \
+    "smlad r12, r6, r8, r12\n\t"                                                                             \
+    "smlad lr, r6, r10, lr\n\t"                                                                              \
+    "smlad r2, r5, r9, r2\n\t"                                                                               \
+    "smlad r3, r5, r11, r3\n\t"                                                                              \
+    "smlad r12, r7, r9, r12\n\t"                                                                             \
+    "smlad lr, r7, r11, lr\n\t"
+
+/* One instruction on each accumulator: those of output 0 with r5, of output 1 with r6. */
+#define EACH(op) op(r2, r5) op(r3, r6) op(r12, r5) op(lr, r6)
+#define DOUBLE(acc, p) "lsl " #acc ", " #acc ", #1\n\t"
+#define MULTIPLY(acc, p) "smmulr " #acc ", " #acc ", " #p "\n\t"
+#define SIGN(acc, p) "add " #acc ", " #acc ", " #acc ", asr #31\n\t"
+#define ROUND(acc, p) "add " #acc ", " #acc ", " #p "\n\t"
+#define SHIFT(acc, p) "asr " #acc ", " #acc ", " #p "\n\t"
+#define SATURATE(acc, p) "ssat " #acc ", #8, " #acc "\n\t"
+
+/* 23 instructions for 32 multiply-accumulates, and 46 for the four outputs' start, finish and store. */
+__attribute__((naked)) static void run(__attribute__((unused)) block *b) {
+    __asm__ volatile(
+        "push {r4-r11, lr}\n\t"
+        "ldr r1, [r0, #8]\n\t"
+        "push {r0, r1}\n\t" /* sp: block, end of the weights */
+        "ldr r1, [r0, #4]\n\t"
+        "mov r4, r0\n\t"
+        "ldr r0, [r0]\n\t"
+        "1:\n\t"
+        "ldrd r2, r3, [r4, #16]\n\t"
+        "mov r12, r2\n\t"
+        "mov lr, r3\n\t"
+        "2:\n\t" PRODUCTS PRODUCTS "ldr r4, [sp, #4]\n\t"
+        "cmp r1, r4\n\t"
+        "bne 2b\n\t"
+        "ldr r4, [sp]\n\t" EACH(DOUBLE) "ldrd r5, r6, [r4, #24]\n\t" EACH(MULTIPLY)
+            EACH(SIGN) "ldrd r5, r6, [r4, #32]\n\t" EACH(ROUND) "ldrd r5, r6, [r4, #40]\n\t" EACH(SHIFT)
+                EACH(SATURATE) "ldrd r5, r6, [r4, #48]\n\t"
+                               "ldr r7, [r4, #56]\n\t"
+                               "strb r2, [r5]\n\t"
+                               "strb r3, [r5, r6]\n\t"
+                               "add r5, r7\n\t"
+                               "strb r12, [r5]\n\t"
+                               "strb lr, [r5, r6]\n\t"
+                               "add r5, r7\n\t"
+                               "ldr r7, [r4, #12]\n\t"
+                               "ldr r1, [r4, #4]\n\t"
+                               "str r5, [r4, #48]\n\t"
+                               "subs r7, #1\n\t"
+                               "str r7, [r4, #12]\n\t"
+                               "bne 1b\n\t"
+                               "add sp, #8\n\t"
+                               "pop {r4-r11, pc}\n\t");
 }
 
-/* Two outputs of every pixel. second: the other output exists. */
-static void two_outputs(const uint32_t *widened, const ts_requant *q, uint32_t o, int second,
-                        const uint32_t *paired, uint32_t words, uint32_t pixels, ts_store store) {
-    const ts_finish f0 = ts_finish_of(q, o), f1 = ts_finish_of(q, o + (second ? 1 : 0));
-    const int32_t bias0 = q->bias[o], bias1 = q->bias[o + (second ? 1 : 0)];
-    const int more = ts_clamps_more(q);
-    int8_t *to = store.base + o * store.channel_step;
-    for (uint32_t p = 0; p < pixels; p += 2, paired += words) {
-        int32_t acc[4] = {bias0, bias1, bias0, bias1};
-        accumulate(paired, widened, words / 8, acc);
-        int32_t v00 = ts_finish_int8(acc[0], f0), v01 = ts_finish_int8(acc[1], f1);
-        int32_t v10 = ts_finish_int8(acc[2], f0), v11 = ts_finish_int8(acc[3], f1);
-        if (more) {
-            v00 = ts_clamp_more(q, v00);
-            v01 = ts_clamp_more(q, v01);
-            v10 = ts_clamp_more(q, v10);
-            v11 = ts_clamp_more(q, v11);
-        }
-        to[0] = (int8_t)v00;
-        if (second) {
-            to[store.channel_step] = (int8_t)v01;
-        }
-        if (p + 1 < pixels) {
-            to += store.pixel_step;
-            to[0] = (int8_t)v10;
-            if (second) {
-                to[store.channel_step] = (int8_t)v11;
+#else
+
+static void run(block *b) {
+    const uint32_t *x = b->x;
+    for (; b->pairs > 0; b->pairs--) {
+        int32_t acc[4] = {b->bias[0], b->bias[1], b->bias[0], b->bias[1]};
+        for (const uint32_t *w = b->w; w < b->w_end; w += 4, x += 4) {
+            for (uint32_t i = 0; i < 2; i++) {
+                acc[0] = ts_smlad(x[i], w[i], acc[0]);
+                acc[1] = ts_smlad(x[i], w[i + 2], acc[1]);
+                acc[2] = ts_smlad(x[i + 2], w[i], acc[2]);
+                acc[3] = ts_smlad(x[i + 2], w[i + 2], acc[3]);
             }
-            to += store.pixel_step;
         }
+        for (uint32_t i = 0; i < 4; i++) {
+            const uint32_t o = i % 2;
+            const ts_finish f = {b->multiplier[o], b->round[o], b->shift[o], 0, INT8_MIN, INT8_MAX};
+            b->to[i / 2 * b->pixel_step + o * b->channel_step] = (int8_t)ts_finish_int8(acc[i], f);
+        }
+        b->to += 2 * b->pixel_step;
+    }
+}
+
+#endif
+
+/* One output of every pixel, whatever its clamp and shift. */
+static void any_output(const uint32_t *w, const uint32_t *w_end, ts_finish f, int32_t bias, const uint32_t *x,
+                       uint32_t pixels, int8_t *to, uint32_t pixel_step) {
+    const uint32_t words = (uint32_t)(w_end - w);
+    for (uint32_t p = 0; p < pixels; p++, to += pixel_step) {
+        const uint32_t *pixel = x + p / 2 * words + p % 2 * 2;
+        int32_t acc = bias;
+        for (uint32_t i = 0; i < words; i += 4) {
+            acc = ts_smlad(pixel[i], w[i], acc);
+            acc = ts_smlad(pixel[i + 1], w[i + 1], acc);
+        }
+        *to = (int8_t)ts_finish_any(acc, f);
+    }
+}
+
+/* Outputs o and o + 1, by the short way. An odd last pixel goes through a buffer, as its pair is no pixel. */
+static void two_outputs(block b, const ts_finish f[2], uint32_t pixels, uint32_t words, ts_store store) {
+    for (uint32_t i = 0; i < 2; i++) {
+        b.multiplier[i] = f[i].multiplier;
+        b.round[i] = f[i].round;
+        b.shift[i] = f[i].shift;
+    }
+    b.channel_step = store.channel_step;
+    b.pixel_step = store.pixel_step;
+    b.pairs = pixels / 2;
+    if (b.pairs > 0) {
+        run(&b);
+    }
+    if (pixels % 2 != 0) {
+        int8_t last[4];
+        int8_t *to = b.to;
+        b.x += pixels / 2 * words;
+        b.pairs = 1;
+        b.to = last;
+        b.channel_step = 1;
+        b.pixel_step = 2;
+        run(&b);
+        to[0] = last[0];
+        to[store.channel_step] = last[1];
     }
 }
 
@@ -148,7 +208,22 @@ void ts_matmul(const int8_t *packed, const ts_requant *q, uint32_t channels, uin
                const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store) {
     const uint32_t words = ts_pair_words(channels);
     for (uint32_t o = 0; o < outputs; o += 2) {
+        const uint32_t second = o + 1 < outputs ? 1 : 0;
+        const ts_finish f[2] = {ts_finish_of(q, o), ts_finish_of(q, o + second)};
+        int8_t *to = store.base + o * store.channel_step;
         packed = widen_weights(packed, (channels + 3) / 4, widened);
-        two_outputs(widened, q, o, o + 1 < outputs, paired, words, pixels, store);
+        if (second && ts_finish_is_short(f[0]) && ts_finish_is_short(f[1])) {
+            const block b = {.x = paired,
+                             .w = widened,
+                             .w_end = widened + words,
+                             .bias = {q->bias[o], q->bias[o + 1]},
+                             .to = to};
+            two_outputs(b, f, pixels, words, store);
+            continue;
+        }
+        for (uint32_t i = 0; i <= second; i++) {
+            any_output(widened + 2 * i, widened + 2 * i + words, f[i], q->bias[o + i], paired, pixels,
+                       to + i * store.channel_step, store.pixel_step);
+        }
     }
 }

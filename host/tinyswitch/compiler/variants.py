@@ -73,7 +73,7 @@ def _fast_requant(requant: dict, weights: np.ndarray) -> dict | None:
     largest = (bound * np.abs(multiplier) >> 31) + 1
     nothing = (multiplier == 0) | ((shift < 0) & (largest < (1 << np.maximum(-shift - 1, 0))))
     multiplier, shift = np.where(nothing, 0, multiplier), np.where(nothing, -1, shift)
-    if np.any(bound >= LARGEST_SUM) or np.any(shift > -1) or np.any(shift < SMALLEST_SHIFT):
+    if np.any(bound >= LARGEST_SUM) or np.any(shift < SMALLEST_SHIFT):
         return None
     return {**requant, "multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8)}
 
