@@ -72,6 +72,30 @@ def nets(_: Context) -> None:
 
 @task(
     help={
+        "board": f"{BOARD_HELP}: whose kernels are planned for",
+        "net": NET_HELP,
+        "models": MODELS_HELP,
+        "segment": "which segment to show in detail: its number, or all (else the one that sets the peak)",
+        "out": "folder for the pictures, NAME.svg and NAME.png (else runs/plan-BOARD)",
+    }
+)
+@one_line
+def plan(
+    _: Context,
+    board: str = "stm32f746",
+    net: str | None = None,
+    models: str | None = None,
+    segment: str | None = None,
+    out: str | None = None,
+) -> None:
+    """Show a model's memory map: what lies where in RAM, when, and what sets the peak."""
+    from tinyswitch.evaluate import commands
+
+    commands.plan_models(board, net, models, segment, out, say)
+
+
+@task(
+    help={
         "net": "net of models/nets, or FILE.json",
         "checkpoint": ".pth file, or 'random' (else the net's published weights)",
         "calibration": "folder of representative images (else the data root's sample)",
@@ -194,6 +218,36 @@ def verify(
     from tinyswitch.evaluate import commands
 
     commands.verify_model(board, port, net, models, count, seed, out, say)
+
+
+@task(
+    help={
+        "board": BOARD_HELP,
+        "port": PORT_HELP,
+        "net": f"{NET_HELP} (with neither --net nor --models: all nets that fit)",
+        "models": MODELS_HELP,
+        "count": "number of random inputs a model",
+        "seed": "of the random numbers",
+        "out": "folder for bench.json and the pictures (else runs/bench-BOARD)",
+        "stages": "print a line a stage, too",
+    }
+)
+@one_line
+def bench(
+    _: Context,
+    board: str,
+    port: str = "auto",
+    net: str | None = None,
+    models: str | None = None,
+    count: str = "1",
+    seed: str = "0",
+    out: str | None = None,
+    stages: bool = False,
+) -> None:
+    """Measure what models cost on a board, stage by stage, beside other engines."""
+    from tinyswitch.evaluate import commands
+
+    commands.bench_models(board, port, net, models, count, seed, out, stages, say)
 
 
 @task(

@@ -9,7 +9,7 @@ import pytest
 from link_support import FIRMWARE, ROOT
 from test_link_protocol import Wire
 from tinyswitch.link.frames import MAX_PAYLOAD
-from tinyswitch.link.messages import ErrorCode, Type
+from tinyswitch.link.messages import MAX_PROFILE_STAGES, ErrorCode, Type
 
 DOCS = (ROOT / "docs/link.md").read_text()
 
@@ -76,3 +76,6 @@ def test_sizes():
     payload = int(re.search(r"TS_LINK_PAYLOAD = (\d+)", header)[1])
     assert payload == MAX_PAYLOAD
     assert f"| 5 | 0..{payload} | payload |" in DOCS
+    stages = int(re.search(r"TS_IMAGE_STAGES = (\d+)", (FIRMWARE / "link/image.h").read_text())[1])
+    assert stages == MAX_PROFILE_STAGES
+    assert f"up to {stages} stages" in DOCS

@@ -16,7 +16,7 @@ from tinyswitch.evaluate import commands, stream, target, verify
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = {
     *("doctor", "nets", "convert", "build", "build-flash", "stream-eval", "host-eval", "verify", "train"),
-    *("demo", "test"),
+    *("demo", "test", "plan", "bench"),
 }
 
 

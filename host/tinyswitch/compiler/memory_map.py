@@ -114,11 +114,11 @@ class MemoryMap:
         return self.plan.placements[owner].slots if isinstance(owner, FeatureMap) else None
 
     def _replay(self) -> None:
-        """When each row is written and last read, and each stage at work."""
+        """When each row is written and last read, and when each stage runs."""
         plan = self.plan
         self._written: dict[FeatureMap, list[int]] = {}
         self._last_read: dict[FeatureMap, list[int]] = {}
-        self._spans: dict[Stage, tuple[int, int]] = {}
+        self._entries: dict[Stage, list[int]] = {}
         steps = [0] * len(plan.stages)
         for now, entry in enumerate(plan.schedule):
             if entry == INPUT:
@@ -126,7 +126,7 @@ class MemoryMap:
                 continue
             stage, step = plan.stages[entry], steps[entry]
             steps[entry] += 1
-            self._spans[stage] = (self._spans.get(stage, (now, now))[0], now)
+            self._entries.setdefault(stage, []).append(now)
             for source, reads in zip(stage.inputs, stage.reads, strict=True):
                 for row in reads(step) if source.constant is None else ():
                     self._last_read[source][row] = now
@@ -144,7 +144,8 @@ class MemoryMap:
         plan = self.plan
         blocks = [b for m in plan.placements for b in self._map_blocks(m)]
         for stage, offset in plan.scratch.items():
-            blocks.append(Block(stage, offset, stage.scratch_bytes, *self._spans[stage], None))
+            for first, last in stage.scratch_times(self._entries.get(stage, [])):
+                blocks.append(Block(stage, offset, stage.scratch_bytes, first, last, None))
         if plan.stages:
             counters = 2 * len(plan.stages)
             blocks.append(Block(None, plan.steps_offset, counters, 0, len(plan.schedule), None))
@@ -167,9 +168,9 @@ class MemoryMap:
         alive = _sums(used, end + 1)
         segments, first = [], 0
         for index, stages in enumerate(self.plan.segments):
-            spans = [self._spans[self.plan.stages[i]] for i in stages if self.plan.stages[i] in self._spans]
+            entries = [self._entries[self.plan.stages[i]] for i in stages]
             is_last = index == len(self.plan.segments) - 1
-            last = end if is_last else max((s[1] for s in spans), default=first)
+            last = end if is_last else max(e[-1] for e in entries)
             top = max((b.end for b in used if b.first <= last and b.last >= first), default=0)
             most = max(alive[first : last + 1], default=0)
             worst = alive.index(most, first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ from rich.table import Table
 
 from tinyswitch import data, firmware, nets
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate import target
-from tinyswitch.evaluate.display import board_table, count, host_table, verify_table
+from tinyswitch.evaluate import baselines, target
+from tinyswitch.evaluate.display import board_table, count, host_table, verify_table, wide_console
 from tinyswitch.evaluate.images import Dataset
 from tinyswitch.evaluate.journal import write_json
 from tinyswitch.firmware import Build, project
@@ -159,6 +159,85 @@ def verify_model(
         raise TinyswitchError(
             f"{built.models[0].source}: {different} of {inputs} answers differ from LiteRT's"
         )
+
+
+def bench_models(
+    board: str,
+    port: str,
+    net: str | None,
+    models: str | None,
+    count: str,
+    seed: str,
+    out: str | None,
+    stages: bool,
+    log: Log,
+) -> None:
+    """Leaves out models that do not fit; if they were asked for, TinyswitchError names them at the end."""
+    from tinyswitch.evaluate import bench_display, bench_plot
+
+    frames, start = target.number("--count", count), target.number("--seed", seed, minimum=0)
+    known = baselines.of_board(project.board(board, APP))
+    folder, console = target.run_folder(out, "bench", board), wide_console()
+    records, missing = [], []
+    for model in target.measured(net, models, log):
+        try:
+            records.append(_bench(board, port, model, frames, start, known, log))
+        except firmware.DoesNotFit as error:
+            log(str(error))
+            missing.append(model.stem)
+            continue
+        write_json(folder / "bench.json", records)  # after each: an interruption leaves what there is
+        console.print(bench_display.kind_table(records[-1]))
+        if stages:
+            console.print(bench_display.stage_table(records[-1]))
+    if records:
+        for table in bench_display.model_tables(records):
+            console.print(table)
+        bench_plot.draw(records, folder)
+        log(f"results and pictures: {folder}")
+    if missing and (net or models or not records):
+        raise TinyswitchError(f"left out, since they do not fit {board}: {', '.join(missing)}")
+    wrong = [r["model"] for r in records if r["identical_outputs"] != r["count"]]
+    if wrong:
+        raise TinyswitchError(f"{folder}: answers that differ from LiteRT's: {', '.join(wrong)}")
+
+
+def _bench(
+    board: str,
+    port: str,
+    model: Path,
+    count: int,
+    seed: int,
+    known: Mapping[str, dict[str, Any]],
+    log: Log,
+) -> dict[str, Any]:
+    from tinyswitch.boards import connect
+    from tinyswitch.evaluate.bench import bench
+
+    log(f"{model.stem}: building the firmware for {board}")
+    built = firmware.build(board, APP, [model])
+    with connect(board, port, built) as device:
+        console = Console(stderr=True)
+        baseline = baselines.of_model(model.stem, known)
+        return bench(
+            device, built, count, seed, baseline, target.CACHE, console, lambda: flash(device, built, log)
+        )
+
+
+def plan_models(
+    board: str, net: str | None, models: str | None, segment: str | None, out: str | None, log: Log
+) -> None:
+    from tinyswitch.compiler import compile_model
+    from tinyswitch.compiler.memory_map import MemoryMap
+    from tinyswitch.evaluate import plan_picture, plan_text
+
+    spec = project.board(board, APP)
+    console, folder = wide_console(), target.run_folder(out, "plan", board)
+    for model in target.models(net, models, log):
+        memory_map = MemoryMap(compile_model(model, spec.kernels))
+        for table in plan_text.tables(memory_map, plan_text.chosen(memory_map, segment)):
+            console.print(table)
+        log(f"pictures: {', '.join(map(str, plan_picture.draw(memory_map, folder)))}")
 
 
 def train_net(net: str, out: str | None, log: Log) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,11 @@ def bars(console: Console) -> Progress:
         RemainingColumn(),
         console=console,
     )
+
+
+def wide_console() -> Console:
+    """For tables with many columns: in a file they get the room that they need."""
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def percent(fraction: float | None) -> str:

@@ -41,6 +41,7 @@ class Session:
         self._make_client = client
         self._client: Client
         self._slow_bauds: set[int] = set()  # speeds that did not work
+        self._profile = False
         self.info: BoardInfo
         self.model: ModelInfo
 
@@ -61,6 +62,12 @@ class Session:
         with suppress(LinkError):
             self._client.close()
         self._board.close()
+
+    def profile(self, on: bool) -> None:
+        """Whether the results from now on have a profile, also if the board has to be opened again."""
+        if on != self._profile:
+            self._client.profile(on)
+            self._profile = on
 
     def infer(self, frame: np.ndarray) -> Result:
         """The board's answer to an 8-bit frame (h, w, c).
@@ -113,6 +120,8 @@ class Session:
         if self._board.kind == "real":
             self._speed_up()
         self._client.select(self.model.index)
+        if self._profile:
+            self._client.profile(True)
 
     def _speed_up(self) -> None:
         """Takes the fastest speed that the board, its cable and this computer manage."""

@@ -15,6 +15,7 @@ from tinyswitch.nets import Net
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "build" / "models"  # converted nets
 CACHE = ROOT / "build" / "litert"  # LiteRT's answers
+AT_HAND = ("shipped", "here")  # availability of weights
 IMAGES = "imagenet-sample"  # of the data root
 
 
@@ -23,8 +24,16 @@ def models(net: str | None, files: str | None, log: Callable[[str], None]) -> li
     if bool(net) == bool(files):
         known = ", ".join(nets.names())
         raise TinyswitchError(f"give either --net NAME or --models FILE.tflite; the nets are {known}")
-    if net:
-        return [converted(name, log) for name in _split(net)]
+    return [converted(name, log) for name in _split(net)] if net else _files(files or "")
+
+
+def measured(net: str | None, files: str | None, log: Callable[[str], None]) -> list[Path]:
+    """As ``models``, to measure with: weights do not matter. Without ``--net`` and ``--models``, all nets."""
+    names = nets.names() if not net and not files else _split(net or "")
+    return [converted(name, log, at_hand=True) for name in names] + (_files(files) if files else [])
+
+
+def _files(files: str) -> list[Path]:
     paths = [Path(files)] if Path(files).exists() else [Path(name) for name in _split(files)]
     for path in paths:
         if not path.is_file():
@@ -44,15 +53,17 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def converted(name: str, log: Callable[[str], None]) -> Path:
+def converted(name: str, log: Callable[[str], None], at_hand: bool = False) -> Path:
     """The int8 model of a net, in ``build/models``; converted again only if what it is made of has changed.
 
-    A net without published weights gets random ones, and its model's name says so.
+    A net without published weights gets random ones, and its model's name says so; with ``at_hand`` also one
+    whose weights would have to be downloaded.
     """
     net = nets.load(name)
-    random = net.checkpoint is None
+    random = net.checkpoint is None or (at_hand and data.availability(net.checkpoint) not in AT_HAND)
     if random:
-        log(f"{net.name}: there are no published weights; random ones serve to measure its cost only")
+        reason = "there are no published weights" if net.checkpoint is None else "its weights are not here"
+        log(f"{net.name}: {reason}; random ones serve to measure its cost only")
     model = MODELS / f"{net.name}{'-random' if random else ''}.tflite"
     stamp, made_of = model.with_suffix(".json"), _made_of(net)
     if model.exists() and stamp.exists() and stamp.read_text().strip() == f'"{made_of}"':

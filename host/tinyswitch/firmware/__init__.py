@@ -11,7 +11,11 @@ from tinyswitch.compiler import Plan, compile_model, emit
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.firmware import fit, memory, pio, project
 
-__all__ = ["Build", "build", "report", "upload"]
+__all__ = ["Build", "DoesNotFit", "build", "report", "upload"]
+
+
+class DoesNotFit(TinyswitchError):
+    """Models need more flash or RAM than the board has."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class Build:
 def build(board: str, app: str, models: Sequence[Path]) -> Build:
     """Compiles the ``.tflite`` files and builds the firmware that holds them, in build/BOARD/APP.
 
-    Nothing is rebuilt when nothing has changed. Raises TinyswitchError for models that do not compile or do
-    not fit (by how much, and what would), for C that does not compile, and when a tool is missing.
+    Nothing is rebuilt when nothing has changed. Raises DoesNotFit (by how much, and what would), and
+    TinyswitchError for models that do not compile, for C that does not compile, and when a tool is missing.
     """
     spec = project.board(board, app)
     if not models:
@@ -42,7 +46,7 @@ def build(board: str, app: str, models: Sequence[Path]) -> Build:
         emit(plans, spec.generated)
         overflow = pio.compile(spec)
         if overflow:
-            raise TinyswitchError(fit.refusal(spec, plans, overflow))
+            raise DoesNotFit(fit.refusal(spec, plans, overflow))
         figures = memory.measure(spec, plans)
         memory.write(figures, spec.memory_file)
     return Build(board, app, spec.elf, plans, figures)

@@ -52,6 +52,7 @@ class ErrorCode(IntEnum):
     STAGES = 12
 
 
+MAX_PROFILE_STAGES = 160  # of a model that is profiled
 RESET_CAUSES = ("power", "pin", "software", "watchdog", "fault")
 
 
