@@ -383,6 +383,7 @@ def test_softmax(m, beta):
     zero_points,
 )
 def test_functions_of_one_value(name, in_scale, in_zero, scale, zero_point):
+    assume(name != "HARD_SWISH" or in_scale < 128 * scale)  # LiteRT refuses the others
     fixed = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}.get(name)
     m = OneOperator((1, 16, 16, 1), in_scale, in_zero, 0)
     y = m.output((1, 16, 16, 1), *(fixed or (scale, zero_point)))

@@ -30,8 +30,9 @@ def run(board: str | None, port: str, log: Callable[[str], None]) -> None:
         raise TinyswitchError(f"{MODEL}: not there; make it with: invoke train --net digits")
     board = board or _board(log)
     out = target.run_folder(None, "demo", board)
-    for earlier in ("results.jsonl", "summary.json"):  # a demonstration shows something every time
-        (out / earlier).unlink(missing_ok=True)
+    if (out / "summary.json").exists():  # complete: a demonstration shows something every time
+        for earlier in ("results.jsonl", "summary.json"):
+            (out / earlier).unlink(missing_ok=True)
     digits.write_images(out / "digits")
     dataset = find_images(out / "digits")
     stream(board, port, MODEL, dataset, out, log)

@@ -61,7 +61,7 @@ class Reference:
             initializer=_start_worker,
             initargs=(model,),
         )
-        self.input, self.outputs = self._result(self._pool.submit(_boundary))
+        self.input, self.outputs = self._result(self._submit(_boundary))
         self._sizes = [4 * math.ceil(math.prod(info.shape) / 3) for info in self.outputs]
         content = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
         name = f"{version('ai-edge-litert')}-{content}.jsonl"
@@ -73,7 +73,7 @@ class Reference:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
         with suppress(TinyswitchError):  # a full disk; the cache can do without
             for key, future in self._futures.items():
                 if future.done() and not future.cancelled() and future.exception() is None:
@@ -82,7 +82,7 @@ class Reference:
 
     def digests(self, sources: Sequence[Source], progress: Callable[[], None]) -> list[str]:
         """Content of each frame, in order. TinyswitchError names the first file that is no image."""
-        futures = [self._pool.submit(_digest, source) for source in sources]
+        futures = [self._submit(_digest, source) for source in sources]
         found = []
         for future in futures:
             found.append(self._result(future))
@@ -93,7 +93,7 @@ class Reference:
         """Begins to answer frames; ``progress`` is called (from a thread) once for each answer."""
         for source, key in zip(sources, digests, strict=True):
             if key not in self._futures:
-                self._futures[key] = self._known_future(key) or self._pool.submit(_answer, source)
+                self._futures[key] = self._known_future(key) or self._submit(_answer, source)
             self._futures[key].add_done_callback(lambda _: progress())
 
     def answer(self, key: str) -> list[str]:
@@ -101,6 +101,14 @@ class Reference:
         answer = self._result(self._futures[key])
         self._remember(key, answer)
         return answer
+
+    def _submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
+        # Ctrl-C is for this process: a worker that starts here inherits that SIGINT is blocked.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.submit(function, *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def _result(self, future: Future[Any]) -> Any:
         try:
@@ -132,7 +140,6 @@ _path: Path  # of the model of this worker process
 
 def _start_worker(model: Path) -> None:
     global _path
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     os.nice(5)  # the board's process comes first
     _path = model
 
