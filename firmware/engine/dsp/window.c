@@ -1,25 +1,53 @@
-#include "window_row.h"
+#include "window.h"
 
 #include "armv7em.h"
 
-/* The assembly keeps the taps of the row in registers as pairs that fit the pairs SXTB16 makes of four
- * pixels: even (x0, x2)  odd (x1, x3)      of each word of pixels, in r12 and lr A (w0, w2)  B (w1, w3)  C
- * (w2, w4)  D (w4, w6)  E (w3, w5) A product of two neighbours in a pair is SMLAD, one half alone SMLA<half
- * of x><half of w>. The four accumulators r8-r11 are loaded and stored by one LDM and STM. r0 acc, r1 x, r3
- * quads. */
+/* The assembly keeps the taps of a row in registers, as pairs that fit the pairs SXTB16 makes of four pixels:
+ *
+ *   even (x0, x2)  odd (x1, x3)      of each word of pixels, in r12 and lr
+ *   A (w0, w2)  B (w1, w3)  C (w2, w4)  D (w4, w6)  E (w3, w5)
+ *
+ * A product of two neighbours in a pair is SMLAD, one half alone SMLA<half of x><half of w>. Four accumulators,
+ * r8-r11, are loaded and stored by one LDM and STM. r0 acc, r1 x, r3 quads left, [sp] the run.
+ */
 
 #if TS_DSP_ASM
 
-/* a ts_window_row in assembly alone */
-#define UNUSED __attribute__((unused))
-#define ROW(name)                                                                                            \
-    __attribute__((naked)) static void name(UNUSED int32_t *acc, UNUSED const int8_t *x,                     \
-                                            UNUSED const int8_t *w, UNUSED uint32_t quads)
+#define WINDOW(name) __attribute__((naked)) static void name(__attribute__((unused)) ts_window_run *run)
 
-#define ENTER "push {r4-r11, lr}\n\t"
-#define LEAVE "subs r3, #1\n\tbne 1b\n\tpop {r4-r11, pc}\n\t"
+#define ENTER                                                                                                \
+    "push {r0, r4-r11, lr}\n\t"                                                                              \
+    "ldr r12, [r0]\n\t"                                                                                      \
+    "ldrd r8, r3, [r0, #4]\n\t"                                                                              \
+    "mov r9, r8\n\t"                                                                                         \
+    "mov r10, r8\n\t"                                                                                        \
+    "mov r11, r8\n\t"                                                                                        \
+    "0: stmia r12!, {r8, r9, r10, r11}\n\t"                                                                  \
+    "subs r3, #1\n\t"                                                                                        \
+    "bne 0b\n\t"                                                                                             \
+    "mov r7, r0\n\t"
+/* r7: the run */
+#define NEXT_ROW(taps)                                                                                       \
+    "2:\n\t"                                                                                                 \
+    "ldr r4, [r7, #12]\n\t"                                                                                  \
+    "ldrd r5, r2, [r7, #20]\n\t"                                                                             \
+    "ldr r1, [r4], #4\n\t"                                                                                   \
+    "add r6, r2, #" #taps "\n\t"                                                                             \
+    "str r4, [r7, #12]\n\t"                                                                                  \
+    "str r6, [r7, #24]\n\t"                                                                                  \
+    "add r1, r5\n\t"                                                                                         \
+    "ldr r0, [r7]\n\t"                                                                                       \
+    "ldr r3, [r7, #8]\n\t"
 #define LOOP "1:\n\tldm r0, {r8, r9, r10, r11}\n\t"
 #define KEEP "stmia r0!, {r8, r9, r10, r11}\n\t"
+#define LEAVE                                                                                                \
+    "subs r3, #1\n\t"                                                                                        \
+    "bne 1b\n\t"                                                                                             \
+    "ldr r7, [sp]\n\t"                                                                                       \
+    "ldrd r4, r5, [r7, #12]\n\t"                                                                             \
+    "cmp r4, r5\n\t"                                                                                         \
+    "bne 2b\n\t"                                                                                             \
+    "pop {r0, r4-r11, pc}\n\t"
 /* pixels at [r1 + offset] */
 #define PIXELS(offset) "ldr r12, [r1, #" #offset "]\n\tsxtb16 lr, r12, ror #8\n\tsxtb16 r12, r12\n\t"
 #define FIRST_PIXELS(step) "ldr r12, [r1], #" #step "\n\tsxtb16 lr, r12, ror #8\n\tsxtb16 r12, r12\n\t"
@@ -64,8 +92,8 @@
     "pkhbt r2, r12, lr, lsl #16\n\t"
 
 /* 30 instructions for 28 multiply-accumulates. */
-ROW(row_7_1) {
-    __asm__ volatile(ENTER TAPS7 LOOP
+WINDOW(window_7_1) {
+    __asm__ volatile(ENTER NEXT_ROW(7) TAPS7 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("tb", P2, EVEN, A)
                              HALF("tb", P3, ODD, A) BOTH(P0, ODD, B) HALF("tb", P1, EVEN, B)
@@ -79,8 +107,8 @@ ROW(row_7_1) {
 }
 
 /* 33 instructions for 28. */
-ROW(row_7_2) {
-    __asm__ volatile(ENTER TAPS7 LOOP
+WINDOW(window_7_2) {
+    __asm__ volatile(ENTER NEXT_ROW(7) TAPS7 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) BOTH(P0, ODD, B)
                              HALF("tb", P1, ODD, B)
@@ -95,9 +123,9 @@ ROW(row_7_2) {
 }
 
 /* 24 instructions for 20. */
-ROW(row_5_1) {
+WINDOW(window_5_1) {
     __asm__ volatile(
-        ENTER TAPS5 LOOP
+        ENTER NEXT_ROW(5) TAPS5 LOOP
             /* x0..x3 */
             FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("tb", P2, EVEN, A) HALF("tb", P3, ODD, A)
                 BOTH(P0, ODD, B) HALF("tb", P1, EVEN, B) HALF("tb", P2, ODD, B)
@@ -107,9 +135,9 @@ ROW(row_5_1) {
 }
 
 /* 27 instructions for 20. */
-ROW(row_5_2) {
+WINDOW(window_5_2) {
     __asm__ volatile(
-        ENTER TAPS5 LOOP
+        ENTER NEXT_ROW(5) TAPS5 LOOP
             /* x0..x3 */
             FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) BOTH(P0, ODD, B) HALF("tb", P1, ODD, B)
         /* x4..x7 */
@@ -120,8 +148,8 @@ ROW(row_5_2) {
 }
 
 /* 18 instructions for 12. */
-ROW(row_3_1) {
-    __asm__ volatile(ENTER TAPS3 LOOP
+WINDOW(window_3_1) {
+    __asm__ volatile(ENTER NEXT_ROW(3) TAPS3 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("bb", P0, ODD, B)
                              HALF("tb", P1, EVEN, B)
@@ -131,8 +159,8 @@ ROW(row_3_1) {
 }
 
 /* 21 instructions for 12. */
-ROW(row_3_2) {
-    __asm__ volatile(ENTER TAPS3 LOOP
+WINDOW(window_3_2) {
+    __asm__ volatile(ENTER NEXT_ROW(3) TAPS3 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) HALF("bb", P0, ODD, B)
                              HALF("tb", P1, ODD, B)
@@ -145,29 +173,35 @@ ROW(row_3_2) {
 
 #else
 
-static inline void row(int32_t *acc, const int8_t *x, const int8_t *w, uint32_t quads, uint32_t taps,
-                       uint32_t stride) {
-    for (uint32_t i = 0; i < 4 * quads; i++) {
-        for (uint32_t k = 0; k < taps; k++) {
-            acc[i] += w[k] * x[i * stride + k];
+static inline void window(ts_window_run *run, uint32_t taps, uint32_t stride) {
+    for (uint32_t i = 0; i < 4 * run->quads; i++) {
+        run->acc[i] = run->start;
+    }
+    for (; run->rows < run->end; run->rows++, run->w += taps) {
+        const int8_t *x = *run->rows + run->offset;
+        for (uint32_t i = 0; i < 4 * run->quads; i++) {
+            for (uint32_t k = 0; k < taps; k++) {
+                run->acc[i] += run->w[k] * x[i * stride + k];
+            }
         }
     }
 }
 
-#define ROW(taps, stride)                                                                                    \
-    static void row_##taps##_##stride(int32_t *acc, const int8_t *x, const int8_t *w, uint32_t quads) {      \
-        row(acc, x, w, quads, taps, stride);                                                                 \
+#define WINDOW(taps, stride)                                                                                 \
+    static void window_##taps##_##stride(ts_window_run *run) {                                               \
+        window(run, taps, stride);                                                                           \
     }
-ROW(7, 1)
-ROW(7, 2)
-ROW(5, 1)
-ROW(5, 2)
-ROW(3, 1)
-ROW(3, 2)
+WINDOW(7, 1)
+WINDOW(7, 2)
+WINDOW(5, 1)
+WINDOW(5, 2)
+WINDOW(3, 1)
+WINDOW(3, 2)
 
 #endif
 
-ts_window_row ts_window_row_for(uint32_t taps, uint32_t stride) {
-    static const ts_window_row rows[3][2] = {{row_3_1, row_3_2}, {row_5_1, row_5_2}, {row_7_1, row_7_2}};
-    return rows[(taps - 3) / 2][stride - 1];
+ts_window_kernel ts_window_kernel_for(uint32_t taps, uint32_t stride) {
+    static const ts_window_kernel kernels[3][2] = {
+        {window_3_1, window_3_2}, {window_5_1, window_5_2}, {window_7_1, window_7_2}};
+    return kernels[(taps - 3) / 2][stride - 1];
 }
