@@ -17,7 +17,7 @@ typedef struct ts_window {
 /* From int32 accumulators to int8: clamp(requantise(acc + bias) + zero_point, low, high). */
 typedef struct ts_requant {
     const int32_t *bias;       /* one a channel */
-    const int32_t *multiplier; /* one a channel, see requantise.h */
+    const int32_t *multiplier; /* one a channel, see requantise.h; those of DSP kernels dsp/finish.h */
     const int8_t *shift;       /* one a channel */
     int16_t zero_point;        /* of the output */
     int8_t low, high;          /* fused activation, within -128..127 */
@@ -188,5 +188,14 @@ typedef struct ts_depthwise_dsp_params {
     int8_t input_zero_point;
 } ts_depthwise_dsp_params;
 void ts_depthwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* ADD of two maps of one shape. The first operand has the larger scale: at the common scale, twice that, it is
+ * (x - zero point) * 2^19 exactly. requant: one channel, no bias. */
+typedef struct ts_add_dsp_params {
+    int32_t multiplier, shift; /* of the second operand, to the common scale; shift -30..0 */
+    ts_requant requant;        /* from the common scale to the output's; shift -22..-1 */
+    int16_t first_zero_point, second_zero_point;
+} ts_add_dsp_params;
+void ts_add_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
 #endif

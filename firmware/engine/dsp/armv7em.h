@@ -72,6 +72,17 @@ static inline int32_t ts_smmulr(int32_t a, int32_t b) {
 #endif
 }
 
+/* acc + high word of a * b, rounded: (acc * 2^32 + a * b + 2^31) >> 32. */
+static inline int32_t ts_smmlar(int32_t a, int32_t b, int32_t acc) {
+#if TS_DSP_ASM
+    int32_t high;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(acc));
+    return high;
+#else
+    return acc + ts_smmulr(a, b);
+#endif
+}
+
 static inline int32_t ts_ssat8(int32_t x) {
 #if TS_DSP_ASM
     __asm__("ssat %0, #8, %0" : "+r"(x));

@@ -54,7 +54,7 @@ static void finish_row(ts_finish f, const int32_t *acc, uint32_t pixels, int8_t 
     }
 }
 
-/* Pairs of outputs to to[0] and to[4], `step` bytes from pair to pair; short finish. 19 instructions a pair. */
+/* Pairs of outputs to to[0] and to[4], `step` bytes from pair to pair; short finish. 17 instructions a pair. */
 #if TS_DSP_ASM
 __attribute__((naked)) static void finish_pairs(UNUSED const int32_t *acc, UNUSED uint32_t pairs,
                                                 UNUSED const ts_finish *f, UNUSED int16_t *to,
@@ -65,10 +65,8 @@ __attribute__((naked)) static void finish_pairs(UNUSED const int32_t *acc, UNUSE
                      "1:\n\t"
                      "ldr r12, [r0, #4]\n\t"
                      "ldr lr, [r0], #8\n\t"
-                     "lsl r12, r12, #1\n\t"
-                     "lsl lr, lr, #1\n\t"
-                     "smmulr r12, r12, r5\n\t"
-                     "smmulr lr, lr, r5\n\t"
+                     "smmlar r12, r12, r5, r12\n\t"
+                     "smmlar lr, lr, r5, lr\n\t"
                      "add r12, r12, r12, asr #31\n\t"
                      "add lr, lr, lr, asr #31\n\t"
                      "add r12, r6\n\t"

@@ -1,8 +1,8 @@
-/* Requantisation of the DSP kernels: requantise.h's result in six instructions.
+/* Requantisation of the DSP kernels: requantise.h's result in five instructions.
  *
- * For 1 <= s = -shift <= 22 and |acc| < 2^30 (the compiler chooses these kernels only then), with m the
- * multiplier: high = (acc * m + 2^30) >> 31       is SMMULR(2 * acc, m) rounding shift, halves away from 0 is
- * (high + (high >> 31) + 2^(s-1)) >> s
+ * For 1 <= s = -shift <= 22, |acc| < 2^30 and a multiplier m in [2^30, 2^31) (the compiler sees to that):
+ *   high = (acc * m + 2^30) >> 31       is SMMLAR(acc, 2m - 2^32, acc); 2m - 2^32 is what the tables hold
+ *   rounding shift, halves away from 0  is (high + (high >> 31) + 2^(s-1)) >> s
  *   + zero point                        goes into the rounding constant: + zero_point * 2^s before the shift
  * A channel with a shift of 0 or above, rare, is left to ts_requantise().
  */
@@ -14,9 +14,9 @@
 #include "armv7em.h"
 
 typedef struct ts_finish {
-    int32_t multiplier;
-    int32_t round; /* 2^(s-1) + zero_point * 2^s */
-    int32_t shift; /* s; 0 or below: not by the short way */
+    int32_t multiplier; /* 2m - 2^32 */
+    int32_t round;      /* 2^(s-1) + zero_point * 2^s */
+    int32_t shift;      /* s; 0 or below: not by the short way */
     int16_t zero_point;
     int8_t low, high;
 } ts_finish;
@@ -30,7 +30,7 @@ static inline ts_finish ts_finish_of(const ts_requant *q, uint32_t channel) {
 
 /* clamp(requantise(acc) + zero point, -128, 127), by the short way. */
 static inline int32_t ts_finish_int8(int32_t acc, ts_finish f) {
-    const int32_t high = ts_smmulr(acc * 2, f.multiplier);
+    const int32_t high = ts_smmlar(acc, f.multiplier, acc);
     return ts_ssat8((high + (high >> 31) + f.round) >> f.shift);
 }
 
@@ -42,7 +42,8 @@ static inline int ts_finish_is_short(ts_finish f) {
 /* The same for any channel and clamp. */
 static inline int32_t ts_finish_any(int32_t acc, ts_finish f) {
     const int32_t x =
-        f.shift > 0 ? ts_finish_int8(acc, f) : ts_requantise(acc, f.multiplier, -f.shift) + f.zero_point;
+        f.shift > 0 ? ts_finish_int8(acc, f)
+                    : ts_requantise(acc, (int32_t)((uint32_t)f.multiplier >> 1), -f.shift) + f.zero_point;
     return ts_clamp(x, f.low, f.high);
 }
 

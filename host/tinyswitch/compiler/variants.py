@@ -29,7 +29,7 @@ def choose(kernels: str, stages: list[Stage], model_input: FeatureMap, outputs: 
     if kernels == "portable":
         return
     for stage in stages:
-        if stage.kernel in ("ts_conv", "ts_pointwise"):
+        if stage.kernel in _REPLACE:
             _REPLACE[stage.kernel](stage)
     private = _read_once(stages, [model_input, *outputs])
     for stage in stages:
@@ -61,21 +61,38 @@ def _read_once(stages: list[Stage], boundary: list[FeatureMap]) -> dict[FeatureM
     }
 
 
-def _fast_requant(requant: dict, weights: np.ndarray) -> dict | None:
-    """The same requantisation within the limits of dsp/finish.h; None if there is none.
+def _fast_requant(requant: dict, weights: np.ndarray) -> tuple[dict, np.ndarray] | None:
+    """The same requantisation as dsp/finish.h takes it, and the weights to go with it; None if there is none.
 
-    weights: (channels, ...), with the zero point folded into the bias.
+    weights: int8 (channels, ...), with the zero point folded into the bias.
     """
-    products = np.abs(weights.reshape(len(weights), -1).astype(np.int64)).sum(axis=1) * 128
-    bound = np.abs(requant["bias"].astype(np.int64)) + products
+    rows = weights.reshape(len(weights), -1).astype(np.int64)
+    bias = requant["bias"].astype(np.int64)
     multiplier, shift = requant["multiplier"].astype(np.int64), requant["shift"].astype(np.int64)
-    # a value that always rounds to 0 may be computed as 0 * anything
+    bound = np.abs(bias) + np.abs(rows).sum(axis=1) * 128
+    # a channel that always rounds to 0 gets no weights and any multiplier
     largest = (bound * np.abs(multiplier) >> 31) + 1
     nothing = (multiplier == 0) | ((shift < 0) & (largest < (1 << np.maximum(-shift - 1, 0))))
-    multiplier, shift = np.where(nothing, 0, multiplier), np.where(nothing, -1, shift)
-    if np.any(bound >= LARGEST_SUM) or np.any(shift < SMALLEST_SHIFT):
+    bound, bias, rows = np.where(nothing, 0, bound), np.where(nothing, 0, bias), rows * ~nothing[:, None]
+    multiplier, shift = np.where(nothing, 1 << 30, multiplier), np.where(nothing, -1, shift)
+    # a negative multiplier goes into the weights: the products, and so the rounding, are the same
+    sign = np.sign(multiplier)
+    bias, rows, multiplier = bias * sign, rows * sign[:, None], multiplier * sign
+    fits = bound.max() < LARGEST_SUM and rows.max() <= 127 and multiplier.max() < 1 << 31
+    if not fits or shift.min() < SMALLEST_SHIFT:
         return None
-    return {**requant, "multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8)}
+    fast = {
+        **requant,
+        "bias": bias.astype(np.int32),
+        "multiplier": _doubled(multiplier),
+        "shift": shift.astype(np.int8),
+    }
+    return fast, rows.astype(np.int8).reshape(weights.shape)
+
+
+def _doubled(multiplier: np.ndarray) -> np.ndarray:
+    """2 * m - 2^32, int32, for multipliers m in [2^30, 2^31)."""
+    return (2 * multiplier - (1 << 32)).astype(np.int32)
 
 
 def _pack(matrix: np.ndarray) -> np.ndarray:
@@ -90,10 +107,10 @@ def _not_planar() -> dict:
 
 
 def _pointwise(stage: Stage) -> None:
-    weights = stage.params["weights"].values
-    requant = _fast_requant(stage.params["requant"], weights)
-    if requant is None or stage.inputs[0].constant is not None:
+    fast = _fast_requant(stage.params["requant"], stage.params["weights"].values)
+    if fast is None or stage.inputs[0].constant is not None:
         return
+    requant, weights = fast
     source = stage.inputs[0]
     words = pair_words(source.channels)
     stage.kernel, stage.struct = "ts_pointwise_dsp", "ts_pointwise_dsp_params"
@@ -114,9 +131,10 @@ def _conv(stage: Stage) -> None:
     matrix = weights.reshape(len(weights), -1)
     zero_point = params["input_zero_point"]
     folded = fold_zero_point(params["requant"]["bias"], matrix, zero_point)
-    requant = _fast_requant({**params["requant"], "bias": folded}, matrix)
-    if requant is None:
+    fast = _fast_requant({**params["requant"], "bias": folded}, matrix)
+    if fast is None:
         return
+    requant, matrix = fast
     stage.kernel, stage.struct = "ts_conv_dsp", "ts_conv_dsp_params"
     stage.params = {
         "weights": Weights(_pack(matrix)),
@@ -129,7 +147,41 @@ def _conv(stage: Stage) -> None:
     stage.scratch_bytes = 4 * pair_words(taps) * (1 + CONV_PIXELS // 2) + 2 * taps
 
 
-_REPLACE: dict[str, Callable[[Stage], None]] = {"ts_conv": _conv, "ts_pointwise": _pointwise}
+def _add(stage: Stage) -> None:
+    """The operand with the larger scale goes first: its multiplier is exactly 1/2."""
+    params = stage.params
+    pairs = sorted(
+        zip(params["operand"], stage.inputs, strict=True),
+        key=lambda pair: (pair[0]["multiplier"], pair[0]["shift"]) != (1 << 30, 0),
+    )
+    (first, a), (second, b) = pairs
+    requant = {
+        "bias": np.zeros(1, np.int32),
+        "multiplier": np.array([params["multiplier"]]),
+        "shift": np.array([params["shift"]], np.int8),
+        "zero_point": params["zero_point"],
+        "low": params["low"],
+        "high": params["high"],
+    }
+    in_range = SMALLEST_SHIFT <= params["shift"] <= -1 and -30 <= second["shift"] <= 0
+    halves = (first["multiplier"], first["shift"]) == (1 << 30, 0)
+    if not (halves and in_range and a.shape == b.shape == stage.output.shape):
+        return
+    stage.kernel, stage.struct, stage.inputs = "ts_add_dsp", "ts_add_dsp_params", [a, b]
+    stage.params = {
+        "multiplier": second["multiplier"],
+        "shift": second["shift"],
+        "requant": {**requant, "multiplier": _doubled(requant["multiplier"])},
+        "first_zero_point": first["zero_point"],
+        "second_zero_point": second["zero_point"],
+    }
+
+
+_REPLACE: dict[str, Callable[[Stage], None]] = {
+    "ts_add": _add,
+    "ts_conv": _conv,
+    "ts_pointwise": _pointwise,
+}
 
 
 def _depthwise(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
@@ -150,9 +202,10 @@ def _depthwise(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
     by_channel = params["weights"].values.transpose(2, 0, 1).copy()  # from (y, x, channel)
     zero_point = params["input_zero_point"]
     folded = fold_zero_point(params["requant"]["bias"], by_channel, zero_point)
-    requant = _fast_requant({**params["requant"], "bias": folded}, by_channel)
-    if requant is None:
+    fast = _fast_requant({**params["requant"], "bias": folded}, by_channel)
+    if fast is None:
         return
+    requant, by_channel = fast
     source.layout = _planar_for(source, output, taps, stride, w["pad_left"])
     planar = {"used": 1, "margin": source.layout.margin, "zero_point": zero_point}
     ends.writer.params["planar"] = planar
