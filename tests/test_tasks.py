@@ -1,19 +1,17 @@
 """The command line: exit codes, one-line errors, and what the tasks leave behind."""
 
-import importlib.util
 import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from fake_board import MEMORY, FakeBoard, build_of, write_images, write_model
+from task_support import ROOT, failure, load_tasks
 from tinyswitch import doctor, firmware
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import commands, stream, target, verify
 
-ROOT = Path(__file__).resolve().parents[1]
 TASKS = {
     *("doctor", "nets", "convert", "build", "build-flash", "stream-eval", "host-eval", "verify", "train"),
     *("demo", "test", "plan", "bench"),
@@ -22,10 +20,7 @@ TASKS = {
 
 @pytest.fixture(scope="module")
 def tasks():
-    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tasks()
 
 
 @pytest.fixture
@@ -44,15 +39,6 @@ def board(tmp_path, monkeypatch):
         )
     fake.model_file, fake.images = model, write_images(tmp_path / "my images", 4)
     return fake
-
-
-def failure(capfd, task, **options):
-    """(exit status, stderr) of a task that must fail; stderr is a single line."""
-    with pytest.raises(SystemExit) as end:
-        task.body(None, **options)
-    error = capfd.readouterr().err
-    assert "Traceback" not in error
-    return end.value.code, error.strip().splitlines()[-1]
 
 
 def invoke(*words, folder=ROOT):

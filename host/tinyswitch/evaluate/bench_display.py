@@ -36,18 +36,27 @@ def _cost_table(records: Sequence[Record]) -> Table:
     kind = "" if first["board_kind"] == first["board"] else f", {first['board_kind']} board"
     table = Table(title=f"{first['board']}{kind}", caption=first["cycle_model"])
     table.add_column("model", no_wrap=True)
-    _columns(table, "MACs", first["unit"], "per MAC", "RAM", "code", "tables", "weights", "= LiteRT")
+    _columns(table, "MACs", first["unit"], "per MAC", "RAM", "code", "weights", "tables", "= LiteRT")
     for r in records:
+        flash = r["flash_bytes"]
         table.add_row(
             r["model"],
             millions(r["macs"]),
             millions(r["ticks"]),
             _ratio(r["ticks_per_mac"]),
             kilobytes(r["ram_bytes"]),
-            *(kilobytes(r["flash_bytes"][key]) for key in ("code", "tables", "weights")),
+            kilobytes(flash["code"]),
+            kilobytes(flash["weights"]),
+            _tables(flash),
             f"{r['identical_outputs']} of {r['count']}",
         )
     return table
+
+
+def _tables(flash: Mapping[str, int]) -> str:
+    """With their share of the weights."""
+    share = flash["tables"] / flash["weights"] if flash["weights"] else None
+    return f"{kilobytes(flash['tables'])} ({percent(share)})"
 
 
 def _comparison_table(records: Sequence[Record]) -> Table:
@@ -71,6 +80,11 @@ def _comparison_table(records: Sequence[Record]) -> Table:
 def _beside(ours: int | None, theirs: int | None, text: Callable[[float | None], str]) -> str:
     """Another engine's figure, and how many times ours it is."""
     return text(theirs) + (f" ({theirs / ours:.1f} x)" if ours and theirs else "")
+
+
+def parts_tables(record: Record, by_stage: bool) -> list[Table]:
+    """Where a model's time goes: by kind of stage, and ``by_stage``."""
+    return [kind_table(record), *([stage_table(record)] if by_stage else [])] if record["stages"] else []
 
 
 def kind_table(record: Record) -> Table:

@@ -100,6 +100,7 @@ def _draw_stages(record: Record, path: Path) -> Path:
     below.axhline(record["ticks_per_mac"] or 0, color="black", linewidth=0.8, linestyle="--")
     below.set_ylabel(f"{unit} per MAC (dashed: of the model)")
     below.set_xlabel("stage")
+    below.set_xlim(-1, len(stages))
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
         for s, before in zip(stages[1:], stages, strict=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,15 +187,20 @@ def bench_models(
             missing.append(model.stem)
             continue
         write_json(folder / "bench.json", records)  # after each: an interruption leaves what there is
-        console.print(bench_display.kind_table(records[-1]))
-        if stages:
-            console.print(bench_display.stage_table(records[-1]))
+        for table in bench_display.parts_tables(records[-1], stages):
+            console.print(table)
     if records:
         for table in bench_display.model_tables(records):
             console.print(table)
         bench_plot.draw(records, folder)
         log(f"results and pictures: {folder}")
-    if missing and (net or models or not records):
+    _check_bench(board, folder, records, missing, asked=bool(net or models))
+
+
+def _check_bench(
+    board: str, folder: Path, records: Sequence[Mapping[str, Any]], missing: Sequence[str], asked: bool
+) -> None:
+    if missing and (asked or not records):
         raise TinyswitchError(f"left out, since they do not fit {board}: {', '.join(missing)}")
     wrong = [r["model"] for r in records if r["identical_outputs"] != r["count"]]
     if wrong:
@@ -233,7 +238,9 @@ def plan_models(
 
     spec = project.board(board, APP)
     console, folder = wide_console(), target.run_folder(out, "plan", board)
-    for model in target.models(net, models, log):
+    # weights don't matter here either, but all nets at once would be too much
+    chosen = target.measured(net, models, log) if net else target.models(net, models, log)
+    for model in chosen:
         memory_map = MemoryMap(compile_model(model, spec.kernels))
         for table in plan_text.tables(memory_map, plan_text.chosen(memory_map, segment)):
             console.print(table)

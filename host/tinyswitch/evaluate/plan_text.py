@@ -34,23 +34,30 @@ def chosen(memory_map: MemoryMap, text: str | None) -> list[Segment]:
 
 
 def segment_table(memory_map: MemoryMap) -> Table:
-    """A line a segment; the one that sets the peak is marked."""
-    plan, peak = memory_map.plan, memory_map.peak if memory_map.segments else None
+    """A line a segment. "peak" reaches highest; "most" has most bytes in use, below which no layout gets."""
+    plan = memory_map.plan
+    most = max((s.alive for s in memory_map.segments), default=0)
     table = Table(
         title=f"{plan.name}: {plan.arena_bytes:,} bytes",
-        caption=f"{plan.activation_bytes:,} for feature maps, {plan.scratch_bytes:,} more for accumulators "
-        f"and step counters; time in entries of the schedule, {len(plan.schedule):,} in all",
+        caption=f"most bytes in use: {most:,}; {2 * len(plan.stages)} more are step counters; "
+        f"time: entries of the schedule, {len(plan.schedule):,} in all",
     )
     table.add_column("segment", justify="right")
     table.add_column("stages")
     for name in ("time", "bytes in use", "reaches", ""):
         table.add_column(name, justify="right")
     for s in memory_map.segments:
-        mark = "peak" if s is peak else ""
-        style = "bold" if s is peak else ""
+        marks = [text for text, true in (("peak", s == memory_map.peak), ("most", s.alive == most)) if true]
+        style = "bold" if s == memory_map.peak else ""
         time = f"{s.first:,} to {s.last:,}"
         table.add_row(
-            str(s.index), _stages(memory_map, s), time, f"{s.alive:,}", f"{s.top:,}", mark, style=style
+            str(s.index),
+            _stages(memory_map, s),
+            time,
+            f"{s.alive:,}",
+            f"{s.top:,}",
+            ", ".join(marks),
+            style=style,
         )
     return table
 
