@@ -1,85 +1,107 @@
-"""The engine compiled for this machine, a model at a time, in this process: what kernel tests run."""
+"""The engine compiled for this machine with sanitizers, in a process of its own: what kernel tests run."""
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from tinyswitch.compiler import Plan, compile_model, emit
 
-ENGINE = Path(__file__).resolve().parents[1] / "firmware" / "engine"
-FLAGS = ["-std=c99", "-fPIC", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", f"-I{ENGINE}"]
-SANITIZE = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
+TESTS = Path(__file__).resolve().parent
+RUNNER = TESTS / "engine_runner"
+ENGINE = TESTS.parent / "firmware" / "engine"
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+FLAGS = ["-std=c99", *WARNINGS, "-ffp-contract=off", f"-I{ENGINE}", f"-I{RUNNER}"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+KERNELS = ("portable", "dsp")
 
-RUNNER = """
-#include "model_table.h"
-/* Feeds `rows`, copies all outputs to `results`; returns bytes copied or a negative error. */
-int run(const int8_t *rows, int8_t *results) {
-    static ts_engine engine;
-    const ts_model *m = ts_model_table[0];
-    const uint32_t n = m->tensors[m->input].row_bytes;
-    uint32_t bytes = 0, total = 0, row = 0;
-    int error = ts_start(&engine, m, ts_arena, ts_arena_bytes);
-    for (int8_t *at; error == TS_OK && (at = ts_input_row(&engine)) != NULL; row++) {
-        for (uint32_t i = 0; i < n; i++) {
-            at[i] = rows[row * n + i];
-        }
-        error = ts_run(&engine);
-    }
-    if (error != TS_OK || row != m->tensors[m->input].height) {
-        return error != TS_OK ? error : -100;
-    }
-    for (uint32_t o = 0; o < m->n_outputs; o++) {
-        const int8_t *from = ts_output(&engine, o, &bytes);
-        for (uint32_t i = 0; i < bytes; i++) {
-            results[total++] = from[i];
-        }
-    }
-    return (int)total;
-}
-"""
-
-
-def _cc(*arguments: str) -> None:
-    done = subprocess.run(["cc", *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-@functools.cache
-def _engine_objects() -> tuple[str, ...]:
-    folder = Path(tempfile.mkdtemp(prefix="tinyswitch-engine-"))
-    (folder / "runner.c").write_text(RUNNER)
-    objects = []
-    for source in [*sorted(ENGINE.glob("*.c")), *sorted(ENGINE.glob("*/*.c")), folder / "runner.c"]:
-        objects.append(str(folder / f"{source.stem}.o"))
-        _cc(*FLAGS, *SANITIZE, "-O2", "-c", str(source), "-o", objects[-1])
-    return tuple(objects)
+Outputs = list[np.ndarray]  # of a frame: one (height, width, channels) an output
 
 
 class NativeModel:
-    """A compiled ``.tflite``; :meth:`run` gives every output of one frame."""
+    """A ``.tflite`` compiled with one or several sets of kernels.
 
-    def __init__(self, path: Path, folder: Path, kernels: str = "portable"):
-        self.plan: Plan = compile_model(path, kernels)
-        sources = emit([self.plan], folder / "generated")
-        library = folder / f"model-{os.getpid()}-{id(self)}.so"
-        _cc(*FLAGS, *SANITIZE, "-O0", "-shared", *map(str, sources), *_engine_objects(), "-o", str(library))
-        self._library = ctypes.CDLL(str(library))
+    An access outside the arena or a table, and undefined behaviour, fail the test with the sanitizer's report.
+    """
 
-    def run(self, frame: np.ndarray) -> list[np.ndarray]:
-        """Outputs (height, width, channels) for a frame (height, width, channels) of the input's dtype."""
-        assert frame.shape == self.plan.input.shape and frame.dtype == self.plan.input.dtype
-        frame = np.ascontiguousarray(frame)
-        sizes = [int(np.prod(o.shape)) for o in self.plan.outputs]
-        results = np.zeros(sum(sizes), np.int8)
-        total = self._library.run(
-            frame.ctypes.data_as(ctypes.c_void_p), results.ctypes.data_as(ctypes.c_void_p)
+    def __init__(self, path: Path, folder: Path, kernels: Sequence[str] = KERNELS):
+        self.plans: dict[str, Plan] = {k: compile_model(path, k) for k in kernels}
+        self._tables = folder / "tables.so"
+        sources = emit(list(self.plans.values()), folder / "generated")
+        compiler("cc", *FLAGS, *SANITIZE, "-fPIC", "-shared", *map(str, sources), "-o", str(self._tables))
+
+    def run(self, frames: Sequence[np.ndarray]) -> dict[str, list[Outputs]]:
+        """For each set of kernels the outputs of each frame (height, width, channels) of the input's dtype."""
+        plan = next(iter(self.plans.values()))
+        done = subprocess.run(
+            [_program(), self._tables, str(len(frames))],
+            input=as_bytes(frames, plan),
+            capture_output=True,
+            env={**os.environ, "ASAN_OPTIONS": "abort_on_error=0"},
         )
-        assert total == sum(sizes), f"engine returned {total}"
-        parts = np.split(results, np.cumsum(sizes)[:-1])
-        return [p.view(o.dtype).reshape(o.shape) for p, o in zip(parts, self.plan.outputs, strict=True)]
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        parts = split_outputs(done.stdout, plan, len(self.plans) * len(frames))
+        n = len(frames)
+        return {k: parts[i * n : (i + 1) * n] for i, k in enumerate(self.plans)}
+
+
+def as_bytes(frames: Sequence[np.ndarray], plan: Plan) -> bytes:
+    """What the runner reads."""
+    assert all(f.shape == plan.input.shape and f.dtype == plan.input.dtype for f in frames)
+    return b"".join(f.tobytes() for f in frames)
+
+
+def split_outputs(data: bytes, plan: Plan, runs: int) -> list[Outputs]:
+    """What the runner writes in ``runs`` runs, one after the other."""
+    sizes = [int(np.prod(o.shape)) for o in plan.outputs]
+    assert len(data) == runs * sum(sizes), f"{len(data)} bytes of results; {runs} x {sum(sizes)} expected"
+    rows = np.frombuffer(data, np.int8).reshape(runs, sum(sizes))
+    return [
+        [
+            part.view(o.dtype).reshape(o.shape)
+            for part, o in zip(np.split(row, np.cumsum(sizes)[:-1]), plan.outputs, strict=True)
+        ]
+        for row in rows
+    ]
+
+
+def compiler(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def engine_sources() -> list[Path]:
+    return [*sorted(ENGINE.glob("*.c")), *sorted(ENGINE.glob("*/*.c")), RUNNER / "run.c"]
+
+
+def objects(sources: Sequence[Path], folder: Path, *command: str) -> list[str]:
+    """Compiles each source with ``command`` in ``folder``, two at a time."""
+
+    def one(source: Path) -> str:
+        target = str(folder / f"{source.stem}.o")
+        compiler(*command, "-c", str(source), "-o", target)
+        return target
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, sources))
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+    """For the whole run of the tests."""
+    return tempfile.TemporaryDirectory(prefix="tinyswitch-native-")
+
+
+@functools.cache
+def _program() -> str:
+    folder = Path(_folder().name)
+    sources = [*engine_sources(), RUNNER / "main.c"]
+    built = objects(sources, folder, "cc", *FLAGS, *SANITIZE, "-g", "-O2")
+    compiler("cc", *SANITIZE, "-rdynamic", *built, "-ldl", "-o", str(folder / "main"))
+    return str(folder / "main")

@@ -157,7 +157,7 @@ typedef struct ts_planar {
 /* CONV_2D with one tap. The input's zero point is folded into the bias. Scratch: ts_pair_words(channels in)
  * words, and as many for each two pixels unless the input is paired. */
 typedef struct ts_pointwise_dsp_params {
-    const int8_t *weights; /* packed, dsp/matmul.h */
+    const int8_t *weights; /* [channel out][channel in] */
     ts_requant requant;    /* shifts from -22 on */
     ts_planar planar;      /* the output */
     uint8_t paired;        /* 1: the input is paired */
@@ -165,10 +165,10 @@ typedef struct ts_pointwise_dsp_params {
 void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
 /* CONV_2D of one group, by gathering windows. The zero point is folded into the bias. Scratch: with n =
- * ts_pair_words(taps * channels in), n * (1 + TS_CONV_PIXELS / 2) words and 2 * taps * channels bytes. */
+ * ts_pair_words(taps * channels in), n * (1 + TS_CONV_PIXELS / 2) words and n * TS_CONV_PIXELS bytes. */
 enum { TS_CONV_PIXELS = 16 }; /* gathered at a time; even */
 typedef struct ts_conv_dsp_params {
-    const int8_t *weights; /* packed over [tap y][tap x][channel in], dsp/matmul.h */
+    const int8_t *weights; /* [channel out][tap y][tap x][channel in] */
     ts_requant requant;    /* shifts from -22 on */
     ts_window window;
     ts_planar planar; /* the output */

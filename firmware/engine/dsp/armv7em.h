@@ -13,6 +13,8 @@
 #define TS_DSP_ASM 0
 #endif
 
+#define UNUSED __attribute__((unused)) /* arguments of naked functions */
+
 /* Four bytes from any address; one LDR on ARMv7-M, which loads unaligned words. */
 static inline uint32_t ts_load4(const void *at) {
     uint32_t word;

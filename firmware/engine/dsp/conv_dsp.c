@@ -1,33 +1,50 @@
 #include "../engine.h"
 #include "matmul.h"
 
-/* The window of output pixel x in a row, one byte a tap and channel; the zero point outside the map. */
-static void gather(const ts_engine *e, const ts_stage *stage, int32_t y0, int32_t x, int8_t *to) {
+/* A stretch of one input row under the window's row, the zero point where it leaves the map. */
+static void copy_taps(const ts_conv_dsp_params *p, const ts_tensor *in, const int8_t *row, int32_t x0,
+                      int8_t *to) {
+    const ts_window *win = &p->window;
+    const int32_t depth = in->channels;
+    if (win->dilation_x == 1 && x0 >= 0 && x0 + win->width <= in->width) {
+        const int8_t *from = row + x0 * depth;
+        int32_t n = win->width * depth;
+        for (; n >= 4; n -= 4, from += 4, to += 4) {
+            memcpy(to, from, 4);
+        }
+        for (; n > 0; n--) {
+            *to++ = *from++;
+        }
+        return;
+    }
+    for (int32_t kx = 0; kx < win->width; kx++, to += depth) {
+        const int32_t x = x0 + kx * win->dilation_x;
+        if (x < 0 || x >= in->width) {
+            memset(to, p->input_zero_point, (size_t)depth);
+        } else {
+            memcpy(to, row + x * depth, (size_t)depth);
+        }
+    }
+}
+
+/* The windows of `pixels` output pixels from `first` on, one byte a tap and channel, `stride` bytes apart. */
+static void gather(const ts_engine *e, const ts_stage *stage, uint32_t step, uint32_t first, uint32_t pixels,
+                   int8_t *windows, uint32_t stride) {
     const ts_conv_dsp_params *p = stage->params;
     const ts_window *win = &p->window;
     const ts_tensor *in = ts_tensor_at(e, stage->inputs[0]);
-    const int32_t depth = in->channels;
-    const int32_t x0 = x * win->stride_x - win->pad_left;
-    const int inside = win->dilation_x == 1 && x0 >= 0 && x0 + win->width <= in->width;
+    const uint32_t bytes = (uint32_t)win->width * in->channels;
     for (int32_t ky = 0; ky < win->height; ky++) {
-        const int32_t y = y0 + ky * win->dilation_y;
-        if (y < 0 || y >= in->height) {
-            memset(to, p->input_zero_point, (size_t)(win->width * depth));
-            to += win->width * depth;
-            continue;
-        }
-        const int8_t *row = ts_row(e, stage->inputs[0], (uint32_t)y);
-        if (inside) {
-            memcpy(to, row + x0 * depth, (size_t)(win->width * depth));
-            to += win->width * depth;
-            continue;
-        }
-        for (int32_t kx = 0; kx < win->width; kx++, to += depth) {
-            const int32_t at = x0 + kx * win->dilation_x;
-            if (at < 0 || at >= in->width) {
-                memset(to, p->input_zero_point, (size_t)depth);
+        const int32_t y = (int32_t)(step * win->stride_y) - win->pad_top + ky * win->dilation_y;
+        const int inside = y >= 0 && y < in->height;
+        const int8_t *row = inside ? ts_row(e, stage->inputs[0], (uint32_t)y) : NULL;
+        int8_t *to = windows + (uint32_t)ky * bytes;
+        int32_t x0 = (int32_t)(first * win->stride_x) - win->pad_left;
+        for (uint32_t i = 0; i < pixels; i++, to += stride, x0 += win->stride_x) {
+            if (inside) {
+                copy_taps(p, in, row, x0, to);
             } else {
-                memcpy(to, row + at * depth, (size_t)depth);
+                memset(to, p->input_zero_point, bytes);
             }
         }
     }
@@ -35,26 +52,21 @@ static void gather(const ts_engine *e, const ts_stage *stage, int32_t y0, int32_
 
 void ts_conv_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) {
     const ts_conv_dsp_params *p = stage->params;
-    const ts_window *win = &p->window;
     const ts_tensor *in = ts_tensor_at(e, stage->inputs[0]);
     const ts_tensor *out = ts_tensor_at(e, stage->output);
-    const uint32_t taps = (uint32_t)win->height * win->width * in->channels;
+    const uint32_t taps = (uint32_t)p->window.height * p->window.width * in->channels;
     const uint32_t words = ts_pair_words(taps);
     uint32_t *widened = (uint32_t *)(void *)ts_scratch(e, stage);
     uint32_t *pairs = widened + words;
-    int8_t *bytes = (int8_t *)(pairs + TS_CONV_PIXELS / 2 * words);
-    const int32_t y0 = (int32_t)(step * win->stride_y) - win->pad_top;
+    int8_t *windows = (int8_t *)(pairs + TS_CONV_PIXELS / 2 * words); /* words bytes apart: a multiple of 4 */
     int8_t *row = ts_row_out(e, stage->output, step);
     for (uint32_t x = 0; x < out->width; x += TS_CONV_PIXELS) {
         const uint32_t left = out->width - x;
         const uint32_t pixels = left < TS_CONV_PIXELS ? left : TS_CONV_PIXELS;
+        gather(e, stage, step, x, pixels, windows, words);
         for (uint32_t i = 0; i < pixels; i += 2) {
-            const uint32_t two = pixels - i < 2 ? 1 : 2;
-            gather(e, stage, y0, (int32_t)(x + i), bytes);
-            if (two == 2) {
-                gather(e, stage, y0, (int32_t)(x + i + 1), bytes + taps);
-            }
-            ts_widen(bytes, taps, taps, two, pairs + i / 2 * words);
+            /* what lies between windows meets weights of 0 */
+            ts_widen(windows + i * words, windows + (i + 1) * words, words, pairs + i / 2 * words);
         }
         ts_matmul(p->weights, &p->requant, taps, out->channels, pairs, pixels, widened,
                   ts_store_row(row, out, &p->planar, x));

@@ -3,8 +3,6 @@
 #include "matmul.h"
 #include "window.h"
 
-#define UNUSED __attribute__((unused))
-
 /* Rows of the window that lie inside the map, and what those outside would have added. */
 typedef struct {
     uint32_t first, last;  /* taps [first, last) */

@@ -13,54 +13,55 @@ ts_store ts_store_row(int8_t *row, const ts_tensor *out, const ts_planar *planar
     return store;
 }
 
-/* Bytes that are there of 4, the others 0. */
-static uint32_t load_some(const int8_t *at, uint32_t there) {
-    uint32_t word = 0;
-    memcpy(&word, at, there < 4 ? there : 4);
-    return word;
+/* `groups` times 4 bytes of a and of b, side by side as pairs of int16. Even groups: 16 instructions for 16 bytes. */
+#if TS_DSP_ASM
+#define GROUP(offset)                                                                                        \
+    "ldr r12, [r0, #" #offset "]\n\t"                                                                        \
+    "ldr lr, [r1, #" #offset "]\n\t"                                                                         \
+    "sxtb16 r4, r12\n\t"                                                                                     \
+    "sxtb16 r5, r12, ror #8\n\t"                                                                             \
+    "sxtb16 r6, lr\n\t"                                                                                      \
+    "sxtb16 r7, lr, ror #8\n\t"                                                                              \
+    "stmia r3!, {r4, r5, r6, r7}\n\t"
+__attribute__((naked)) static void widen_groups(UNUSED const int8_t *a, UNUSED const int8_t *b,
+                                                UNUSED uint32_t groups, UNUSED uint32_t *to) {
+    __asm__ volatile("push {r4-r7, lr}\n\t"
+                     "lsrs r2, r2, #1\n\t" /* carry: an odd group */
+                     "bcc 1f\n\t" GROUP(0) "adds r0, #4\n\t"
+                                           "adds r1, #4\n\t"
+                                           "1: cbz r2, 3f\n\t"
+                                           "2:\n\t" GROUP(0) GROUP(4) "adds r0, #8\n\t"
+                                                                      "adds r1, #8\n\t"
+                                                                      "subs r2, #1\n\t"
+                                                                      "bne 2b\n\t"
+                                                                      "3: pop {r4-r7, pc}\n\t");
 }
+#else
+static void widen_groups(const int8_t *a, const int8_t *b, uint32_t groups, uint32_t *to) {
+    for (; groups > 0; groups--, a += 4, b += 4, to += 4) {
+        to[0] = ts_sxtb16(ts_load4(a));
+        to[1] = ts_sxtb16_odd(ts_load4(a));
+        to[2] = ts_sxtb16(ts_load4(b));
+        to[3] = ts_sxtb16_odd(ts_load4(b));
+    }
+}
+#endif
 
-void ts_widen(const int8_t *src, uint32_t stride, uint32_t channels, uint32_t pixels, uint32_t *paired) {
+void ts_widen(const int8_t *a, const int8_t *b, uint32_t channels, uint32_t *to) {
     const uint32_t whole = channels / 4;
-    for (uint32_t p = 0; p < pixels; p += 2, src += 2 * stride) {
-        const int8_t *second = p + 1 < pixels ? src + stride : src;
-        uint32_t *to = paired;
-        for (uint32_t g = 0; g < whole; g++, to += 4) {
-            const uint32_t a = ts_load4(src + 4 * g);
-            const uint32_t b = ts_load4(second + 4 * g);
-            to[0] = ts_sxtb16(a);
-            to[1] = ts_sxtb16_odd(a);
-            to[2] = ts_sxtb16(b);
-            to[3] = ts_sxtb16_odd(b);
-        }
-        paired += ts_pair_words(channels);
-        for (uint32_t c = 4 * whole; to < paired; c += 4, to += 4) {
-            const uint32_t there = c < channels ? channels - c : 0;
-            const uint32_t a = load_some(src + c, there);
-            const uint32_t b = load_some(second + c, there);
-            to[0] = ts_sxtb16(a);
-            to[1] = ts_sxtb16_odd(a);
-            to[2] = ts_sxtb16(b);
-            to[3] = ts_sxtb16_odd(b);
-        }
+    uint32_t *const end = to + ts_pair_words(channels);
+    widen_groups(a, b, whole, to);
+    to += 4 * whole;
+    if (channels % 4 != 0) {
+        int8_t rest[8] = {0};
+        memcpy(rest, a + 4 * whole, channels % 4);
+        memcpy(rest + 4, b + 4 * whole, channels % 4);
+        widen_groups(rest, rest + 4, 1, to);
+        to += 4;
     }
-}
-
-/* Weights of two outputs; returns where the next two begin. */
-static const int8_t *widen_weights(const int8_t *packed, uint32_t groups, uint32_t *to) {
-    uint32_t g = 0;
-    for (; g < groups; g++, packed += 8, to += 4) {
-        const uint32_t a = ts_load4(packed);
-        const uint32_t b = ts_load4(packed + 4);
-        to[0] = ts_sxtb16(a);
-        to[1] = ts_sxtb16_odd(a);
-        to[2] = ts_sxtb16(b);
-        to[3] = ts_sxtb16_odd(b);
-    }
-    if (groups % 2 != 0) {
+    if (to < end) {
         memset(to, 0, 4 * sizeof *to);
     }
-    return packed;
 }
 
 /* Two outputs of pairs of pixels. The assembly below knows the offsets. */
@@ -101,7 +102,7 @@ typedef struct {
 #define SATURATE(acc, p) "ssat " #acc ", #8, " #acc "\n\t"
 
 /* 23 instructions for 32 multiply-accumulates, and 42 for the four outputs' start, finish and store. */
-__attribute__((naked)) static void run(__attribute__((unused)) block *b) {
+__attribute__((naked)) static void run(UNUSED block *b) {
     __asm__ volatile("push {r4-r11, lr}\n\t"
                      "ldr r1, [r0, #8]\n\t"
                      "push {r0, r1}\n\t" /* sp: block, end of the weights */
@@ -203,14 +204,14 @@ static void two_outputs(block b, const ts_finish f[2], uint32_t pixels, uint32_t
     }
 }
 
-void ts_matmul(const int8_t *packed, const ts_requant *q, uint32_t channels, uint32_t outputs,
+void ts_matmul(const int8_t *weights, const ts_requant *q, uint32_t channels, uint32_t outputs,
                const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store) {
     const uint32_t words = ts_pair_words(channels);
     for (uint32_t o = 0; o < outputs; o += 2) {
         const uint32_t second = o + 1 < outputs ? 1 : 0;
         const ts_finish f[2] = {ts_finish_of(q, o), ts_finish_of(q, o + second)};
         int8_t *to = store.base + o * store.channel_step;
-        packed = widen_weights(packed, (channels + 3) / 4, widened);
+        ts_widen(weights + o * channels, weights + (o + second) * channels, channels, widened);
         if (second && ts_finish_is_short(f[0]) && ts_finish_is_short(f[1])) {
             const block b = {.x = paired,
                              .w = widened,

@@ -25,13 +25,13 @@ static inline uint32_t ts_pair_words(uint32_t channels) {
     return (channels + 7) / 8 * 8;
 }
 
-/* Widens `pixels` pixels of `channels` int8 each, `stride` bytes apart, into pairs. */
-void ts_widen(const int8_t *src, uint32_t stride, uint32_t channels, uint32_t pixels, uint32_t *paired);
+/* Widens `channels` values of two pixels, or of two outputs' weights, into ts_pair_words() words. What pads them
+ * is 0. */
+void ts_widen(const int8_t *a, const int8_t *b, uint32_t channels, uint32_t *to);
 
 /* For every output: store(sum over `channels` of paired pixel * weight + bias, requantised).
- * packed: for each two outputs, for each 4 channels, 4 bytes of the first and 4 of the second.
- * widened: room for ts_pair_words(channels) words. */
-void ts_matmul(const int8_t *packed, const ts_requant *q, uint32_t channels, uint32_t outputs,
+ * weights: [output][channel]. widened: room for ts_pair_words(channels) words. */
+void ts_matmul(const int8_t *weights, const ts_requant *q, uint32_t channels, uint32_t outputs,
                const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store);
 
 #endif

@@ -10,7 +10,10 @@ void ts_pointwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
     const uint32_t *paired = (const uint32_t *)(const void *)row;
     if (!p->paired) {
         uint32_t *pairs = widened + ts_pair_words(in->channels);
-        ts_widen(row, in->channels, in->channels, in->width, pairs);
+        for (uint32_t x = 0; x < in->width; x += 2, row += 2 * in->channels) {
+            const int8_t *second = x + 1 < in->width ? row + in->channels : row;
+            ts_widen(row, second, in->channels, pairs + x / 2 * ts_pair_words(in->channels));
+        }
         paired = pairs;
     }
     const ts_store store = ts_store_row(ts_row_out(e, stage->output, step), out, &p->planar, 0);

@@ -13,7 +13,7 @@
 
 #if TS_DSP_ASM
 
-#define WINDOW(name) __attribute__((naked)) static void name(__attribute__((unused)) ts_window_run *run)
+#define WINDOW(name) __attribute__((naked)) static void name(UNUSED ts_window_run *run)
 
 #define ENTER                                                                                                \
     "push {r0, r4-r11, lr}\n\t"                                                                              \

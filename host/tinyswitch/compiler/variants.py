@@ -95,13 +95,6 @@ def _doubled(multiplier: np.ndarray) -> np.ndarray:
     return (2 * multiplier - (1 << 32)).astype(np.int32)
 
 
-def _pack(matrix: np.ndarray) -> np.ndarray:
-    """int8 (outputs, inputs) in the order of dsp/matmul.h: two outputs side by side, four inputs each."""
-    outputs, inputs = matrix.shape
-    padded = np.pad(matrix, ((0, -outputs % 2), (0, -inputs % 4)))
-    return padded.reshape(-1, 2, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3).copy()
-
-
 def _not_planar() -> dict:
     return {"used": 0, "margin": 0, "zero_point": 0}
 
@@ -115,7 +108,7 @@ def _pointwise(stage: Stage) -> None:
     words = pair_words(source.channels)
     stage.kernel, stage.struct = "ts_pointwise_dsp", "ts_pointwise_dsp_params"
     stage.params = {
-        "weights": Weights(_pack(weights)),
+        "weights": Weights(weights),
         "requant": requant,
         "planar": _not_planar(),
         "paired": 0,
@@ -137,14 +130,14 @@ def _conv(stage: Stage) -> None:
     requant, matrix = fast
     stage.kernel, stage.struct = "ts_conv_dsp", "ts_conv_dsp_params"
     stage.params = {
-        "weights": Weights(_pack(matrix)),
+        "weights": Weights(matrix),
         "requant": requant,
         "window": params["window"],
         "planar": _not_planar(),
         "input_zero_point": zero_point,
     }
-    taps = matrix.shape[1]
-    stage.scratch_bytes = 4 * pair_words(taps) * (1 + CONV_PIXELS // 2) + 2 * taps
+    words = pair_words(matrix.shape[1])
+    stage.scratch_bytes = 4 * words * (1 + CONV_PIXELS // 2) + words * CONV_PIXELS
 
 
 def _add(stage: Stage) -> None:
