@@ -5,7 +5,9 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from fake_board import FakeBoard, FakeClient, write_model
 from PIL import Image
 from rich.console import Console
 from task_support import ROOT, failure, load_tasks
@@ -14,7 +16,9 @@ from tinyswitch.boards import connect
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import baselines, bench_display, bench_plot, commands, target
 from tinyswitch.evaluate.bench import bench
+from tinyswitch.evaluate.session import Session
 from tinyswitch.firmware import project
+from tinyswitch.link import LinkLost
 
 DIGITS = ROOT / "models" / "digits.tflite"
 KEYS = {
@@ -45,6 +49,29 @@ def record(request, tmp_path_factory):
         return bench(
             board, built, 2, 5, {"tflm_arena_bytes": 9000}, tmp_path_factory.mktemp("cache"), console
         )
+
+
+def test_a_profile_goes_on_when_the_board_was_gone(tmp_path):
+    model = write_model(tmp_path / "m.tflite")
+    board = FakeBoard(model, {1: LinkLost("gone")})
+    told = []
+
+    class ProfilingClient(FakeClient):
+        def profile(self, on):
+            told.append(on)
+            if len(told) == 4:
+                raise LinkLost("gone")
+
+    with Session(board, board.id, lambda _: None, client=ProfilingClient) as session:
+        frame = np.zeros(session.model.input.shape, np.int8)
+        session.profile(True)
+        for _ in range(2):  # the second needs two attempts
+            session.infer(frame)
+        session.profile(True)
+        assert (told, board.opened) == ([True, True], 2)
+        session.profile(False)
+        session.profile(True)  # reopens, which starts without a profile
+        assert (told, board.opened) == ([True, True, False, True, True], 3)
 
 
 def test_keys_and_identity(record):

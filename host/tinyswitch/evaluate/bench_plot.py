@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from tinyswitch import data
 from tinyswitch.compiler.kinds import colour
 
 Record = Mapping[str, Any]
+MILLION = 1e6
 ENGINES = {"tinyswitch": "#1f77b4", "TinyEngine": "#ff7f0e", "TFLM + CMSIS-NN": "#8c8c8c"}
 BAR = 0.26  # height of a bar; a model has room 1
 
@@ -32,7 +33,6 @@ def _draw_models(records: Sequence[Record], path: Path) -> Path:
     """Ours and other engines', a group of bars a model."""
     from matplotlib import pyplot
 
-    unit = records[0]["unit"]
     others = ("tinyengine_int_instructions", "tflm_cmsis_nn_instructions")
     figure, (left, right) = pyplot.subplots(
         1, 2, figsize=(13, 1.6 + 0.75 * len(records)), sharey=True, layout="constrained"
@@ -40,10 +40,10 @@ def _draw_models(records: Sequence[Record], path: Path) -> Path:
     ticks = [
         [r["ticks"]] + [r["baseline"].get(k) if r["instructions"] else None for k in others] for r in records
     ]
-    _bars(left, ticks, lambda v: f"{v / 1e6:.1f}" if unit != "ns" else f"{v / 1e6:.2f}", 1e6)
-    left.set_xlabel("ms" if unit == "ns" else f"million {unit} an inference")
+    _bars(left, ticks, MILLION)
+    left.set_xlabel(f"{_millions(records[0])} an inference")
     peaks = ("tinyengine_peak_bytes", "tflm_arena_bytes")
-    _bars(right, [[r["ram_bytes"]] + [r["baseline"].get(k) for k in peaks] for r in records], _kilo, 1e3)
+    _bars(right, [[r["ram_bytes"]] + [r["baseline"].get(k) for k in peaks] for r in records], 1e3)
     right.set_xlabel("kB of RAM: feature maps and accumulators")
     left.set_yticks(range(len(records)), [r["model"] for r in records])
     left.invert_yaxis()
@@ -52,11 +52,12 @@ def _draw_models(records: Sequence[Record], path: Path) -> Path:
     return _save(figure, path)
 
 
-def _kilo(value: float) -> str:
-    return f"{value / 1e3:.1f}"
+def _millions(record: Record) -> str:
+    """What a million of the record's ticks are called."""
+    return "ms" if record["unit"] == "ns" else f"million {record['unit']}"
 
 
-def _bars(axes, values: Sequence[Sequence[float | None]], text: Callable[[float], str], scale: float) -> None:
+def _bars(axes, values: Sequence[Sequence[float | None]], scale: float) -> None:
     """values[model][engine]; None: not known, no bar."""
     for engine, of_engine in enumerate(ENGINES.values()):
         for row, of_model in enumerate(values):
@@ -65,7 +66,12 @@ def _bars(axes, values: Sequence[Sequence[float | None]], text: Callable[[float]
                 at = row + (engine - 1) * BAR
                 axes.barh(at, value / scale, BAR * 0.92, color=of_engine)
                 axes.annotate(
-                    text(value), (value / scale, at), (3, 0), textcoords="offset points", va="center", size=8
+                    f"{value / scale:.1f}",
+                    (value / scale, at),
+                    (3, 0),
+                    textcoords="offset points",
+                    va="center",
+                    size=8,
                 )
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
@@ -89,16 +95,15 @@ def _draw_stages(record: Record, path: Path) -> Path:
     from matplotlib import pyplot
     from matplotlib.patches import Patch
 
-    stages, unit = record["stages"], record["unit"]
-    scale, word = (1e6, "ms") if unit == "ns" else (1e6, f"million {unit}")
+    stages, word = record["stages"], _millions(record)
     figure, (above, below) = pyplot.subplots(2, 1, figsize=(13, 7), sharex=True, layout="constrained")
     places = [s["index"] for s in stages]
     colours = [colour(s["kind"]) for s in stages]
-    above.bar(places, [s["ticks"] / scale for s in stages], 0.85, color=colours)
+    above.bar(places, [s["ticks"] / MILLION for s in stages], 0.85, color=colours)
     above.set_ylabel(word)
     below.bar(places, [s["ticks_per_mac"] or 0 for s in stages], 0.85, color=colours)
     below.axhline(record["ticks_per_mac"] or 0, color="black", linewidth=0.8, linestyle="--")
-    below.set_ylabel(f"{unit} per MAC (dashed: of the model)")
+    below.set_ylabel(f"{record['unit']} per MAC (dashed: of the model)")
     below.set_xlabel("stage")
     below.set_xlim(-1, len(stages))
     for axes in (above, below):
@@ -110,7 +115,7 @@ def _draw_stages(record: Record, path: Path) -> Path:
     above.legend(handles=kinds, frameon=False, ncols=2)
     per_mac = f", {record['ticks_per_mac']:.2f} per MAC" if record["macs"] else ""
     figure.suptitle(
-        f"{record['model']} on {record['board']}: {record['ticks'] / scale:.2f} {word}{per_mac}; "
+        f"{record['model']} on {record['board']}: {record['ticks'] / MILLION:.2f} {word}{per_mac}; "
         "grey lines part segments"
     )
     return _save(figure, path)

@@ -65,9 +65,13 @@ class Session:
 
     def profile(self, on: bool) -> None:
         """Whether the results from now on have a profile, also if the board has to be opened again."""
-        if on != self._profile:
+        if on == self._profile:
+            return
+        self._profile = on
+        try:
             self._client.profile(on)
-            self._profile = on
+        except LinkLost as error:
+            self._recover(error)
 
     def infer(self, frame: np.ndarray) -> Result:
         """The board's answer to an 8-bit frame (h, w, c).
