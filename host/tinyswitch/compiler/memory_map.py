@@ -91,11 +91,11 @@ class MemoryMap:
         return items
 
     def kind(self, owner: Owner) -> str:
-        """The kind of the stage that makes a map, "input", "accumulators" or "counters"."""
+        """The kind of the stage that makes a map, "input", "scratch" or "counters"."""
         if owner is None:
             return "counters"
         if isinstance(owner, Stage):
-            return "accumulators"
+            return "scratch"
         producer = self._producer.get(owner)
         return "input" if producer is None else kind(self.plan.stages[producer])
 
@@ -104,7 +104,7 @@ class MemoryMap:
         if owner is None:
             return "step counters"
         if isinstance(owner, Stage):
-            return f"{self._index[owner]} {kind(owner)} accumulators"
+            return f"{self._index[owner]} {kind(owner)} scratch"
         shape = " x ".join(map(str, owner.shape))
         producer = self._producer.get(owner)
         return f"{'input' if producer is None else f'{producer} {self.kind(owner)}'} {shape}"

@@ -60,7 +60,7 @@ def _tables(flash: Mapping[str, int]) -> str:
 
 
 def _comparison_table(records: Sequence[Record]) -> Table:
-    table = Table(title="beside other engines: instructions, and RAM for feature maps and accumulators")
+    table = Table(title="beside other engines: instructions, and RAM for feature maps and scratch")
     table.add_column("model", no_wrap=True)
     _columns(table, "tinyswitch", "TinyEngine", "TFLM", "tinyswitch", "TinyEngine", "TFLM")
     for r in records:
@@ -113,7 +113,7 @@ def kind_table(record: Record) -> Table:
 
 
 def stage_table(record: Record) -> Table:
-    """A line a stage. RAM: the rows of its output, and its accumulators."""
+    """A line a stage. RAM: the rows of its output, and its scratch."""
     unit = record["unit"]
     table = Table(title=f"{record['model']}: stages")
     _columns(table, "stage")

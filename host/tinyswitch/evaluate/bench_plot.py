@@ -44,7 +44,7 @@ def _draw_models(records: Sequence[Record], path: Path) -> Path:
     left.set_xlabel(f"{_millions(records[0])} an inference")
     peaks = ("tinyengine_peak_bytes", "tflm_arena_bytes")
     _bars(right, [[r["ram_bytes"]] + [r["baseline"].get(k) for k in peaks] for r in records], 1e3)
-    right.set_xlabel("kB of RAM: feature maps and accumulators")
+    right.set_xlabel("kB of RAM: feature maps and scratch")
     left.set_yticks(range(len(records)), [r["model"] for r in records])
     left.invert_yaxis()
     _engine_legend(figure, records)

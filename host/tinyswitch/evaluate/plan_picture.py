@@ -9,7 +9,7 @@ from tinyswitch import data
 from tinyswitch.compiler.kinds import colour
 from tinyswitch.compiler.memory_map import Block, MemoryMap
 
-OWN_COLOURS = {"input": "#404040", "accumulators": "#ffd92f", "counters": "#a6a6a6"}
+OWN_COLOURS = {"input": "#404040", "scratch": "#ffd92f", "counters": "#a6a6a6"}
 LABEL_SHARE = 0.035  # of width and height that a rectangle must have to carry a label
 SIZE = (14, 7.5)  # inches
 
@@ -56,8 +56,8 @@ def _add_blocks(axes, memory_map: MemoryMap) -> None:
 
     patches = [Rectangle((b.first, b.offset), b.last + 1 - b.first, b.size) for b in memory_map.blocks]
     kinds = [memory_map.kind(b.owner) for b in memory_map.blocks]
-    # accumulators may live for one entry only: nothing would be left between white edges
-    edges = [_colour(kind) if kind == "accumulators" else "white" for kind in kinds]
+    # scratch may live for one entry only: nothing would be left between white edges
+    edges = [_colour(kind) if kind == "scratch" else "white" for kind in kinds]
     colours = [_colour(kind) for kind in kinds]
     axes.add_collection(
         PatchCollection(patches, facecolors=colours, edgecolors=edges, linewidths=0.3, alpha=0.85)
