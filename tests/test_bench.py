@@ -225,8 +225,9 @@ def test_without_options_every_net_is_measured_and_nothing_downloaded(tmp_path, 
     monkeypatch.setattr("tinyswitch.data.cache", lambda: tmp_path)
     monkeypatch.setattr("tinyswitch.quantize.convert", convert)
     monkeypatch.setattr(target, "MODELS", tmp_path / "models")
-    found = target.measured(None, None, lines.append)
+    found = list(target.measured(None, None, lines.append))
     assert len(found) == len(calls) and calls["digits"] is None
     assert calls["mcunet-320kb-1mb"] == "random"
     assert any(line.startswith("mcunet-320kb-1mb: its weights are not here; random ones") for line in lines)
-    assert target.measured("digits", str(DIGITS), lines.append) == [target.MODELS / "digits.tflite", DIGITS]
+    both = list(target.measured("digits", str(DIGITS), lines.append))
+    assert both == [target.MODELS / "digits.tflite", DIGITS]

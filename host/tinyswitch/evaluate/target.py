@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tinyswitch import data, nets
@@ -27,10 +27,16 @@ def models(net: str | None, files: str | None, log: Callable[[str], None]) -> li
     return [converted(name, log) for name in _split(net)] if net else _files(files or "")
 
 
-def measured(net: str | None, files: str | None, log: Callable[[str], None]) -> list[Path]:
-    """As ``models``, to measure with: weights do not matter. Without ``--net`` and ``--models``, all nets."""
+def measured(net: str | None, files: str | None, log: Callable[[str], None]) -> Iterator[Path]:
+    """As ``models``, to measure with: weights do not matter. Without ``--net`` and ``--models``, all nets.
+
+    A net is converted when its turn comes.
+    """
+    given = _files(files) if files else []
     names = nets.names() if not net and not files else _split(net or "")
-    return [converted(name, log, at_hand=True) for name in names] + (_files(files) if files else [])
+    for name in names:
+        yield converted(name, log, at_hand=True)
+    yield from given
 
 
 def _files(files: str) -> list[Path]:
