@@ -1,6 +1,7 @@
 """Places feature maps and accumulators in the arena, several at one place where their times don't meet.
 
-A map held whole counts row by row, so a map may be written over one whose rows are already consumed.
+Every row counts for itself, so a map may be written over one whose rows are already consumed, and a ring leaves
+room between its rows' times.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from tinyswitch.compiler.plan import FeatureMap, Placement, Stage
 from tinyswitch.compiler.schedule import Life, Schedule
 
 ALIGNMENT = 4  # bytes, of every map: accumulators are int32, kernels may load words
-TRIES = 300  # random orders tried besides the good ones; seeded, so a plan is the same every time
+# Random orders tried, and changes of the best one. Seeded, so a plan is the same every time.
+NOISY_TRIES = 100
+CHANGES = 500
 
 
 @dataclass(eq=False)
@@ -48,21 +51,17 @@ def allocate(stages: list[Stage], schedule: Schedule) -> Layout:
         i.owner: Placement(o, i.slots) for i, o in offsets.items() if isinstance(i.owner, FeatureMap)
     }
     scratch = {i.owner: o for i, o in offsets.items() if isinstance(i.owner, Stage)}
-    used = _aligned(max((o + i.size for i, o in offsets.items()), default=0))
+    used = _aligned(_end(offsets))
     arena = (used + 2 * len(stages) + 7) // 8 * 8
     return Layout(placements, scratch, used, arena, _activation_bytes(offsets))
 
 
 def _map_item(m: FeatureMap, life: Life) -> _Item:
+    """A block a row: a slot of a ring is free between the last reading of a row and the next row's writing."""
     slots = life.slots(m.height)
-    if slots < m.height:
-        size = slots * m.row_bytes
-        begin, end = np.array([0]), np.array([size])
-        first, last = np.array([min(life.written)]), np.array([max(life.last_read)])
-        return _Item(m, slots, size, begin, end, first, last)
-    begin = np.arange(m.height) * m.row_bytes
+    begin = np.arange(m.height) % slots * m.row_bytes
     first, last = np.array(life.written), np.array(life.last_read)
-    return _Item(m, slots, m.height * m.row_bytes, begin, begin + m.row_bytes, first, last)
+    return _Item(m, slots, slots * m.row_bytes, begin, begin + m.row_bytes, first, last)
 
 
 def _scratch_item(stage: Stage, steps: list[int]) -> _Item:
@@ -79,28 +78,58 @@ def _best_offsets(items: list[_Item]) -> dict[_Item, int]:
             if a is not b:
                 forbidden[a, b] = _forbidden(a, b)
     bound = _lower_bound(items)
-    best: dict[_Item, int] = {}
-    best_size = -1
-    for order in _orders(items):
-        offsets = _first_fit(order, forbidden, best_size)
-        if offsets is not None:
-            best = offsets
-            best_size = max((o + i.size for i, o in offsets.items()), default=0)
-        if best_size <= bound:
+    rng = random.Random(0)
+    order, offsets = _first_tries(items, forbidden, rng)
+    size = _end(offsets)
+    for _ in range(CHANGES):
+        if size <= bound:
             break
+        changed = _vary(order, offsets, rng)
+        found = _first_fit(changed, forbidden, size)
+        if found is not None:
+            order, offsets, size = changed, found, _end(found)
+    return offsets
+
+
+def _first_tries(
+    items: list[_Item], forbidden: dict, rng: random.Random
+) -> tuple[list[_Item], dict[_Item, int]]:
+    """The best of some orders: large, long-lived or late first, each of them exactly and with noise."""
+
+    def late(i: _Item) -> float:
+        return float(i.last.max())
+
+    def large(i: _Item) -> float:
+        return i.size
+
+    def long_lived(i: _Item) -> float:
+        return i.size * float(i.last.max() - i.first.min() + 1)
+
+    best: tuple[list[_Item], dict[_Item, int]] | None = None
+    for first in (late, large, long_lived):
+        for noise in (0.0, *[0.7] * NOISY_TRIES):
+            keys = {i: first(i) * rng.uniform(1 - noise, 1) for i in items}
+            order = sorted(items, key=lambda i: -keys[i])
+            found = _first_fit(order, forbidden, None if best is None else _end(best[1]) - 1)
+            if found is not None:
+                best = (order, found)
     return best
 
 
-def _orders(items: list[_Item]):
-    """Orders to place in: large first, long-lived first, and random changes of the first."""
-    by_size = sorted(items, key=lambda i: -i.size)
-    yield by_size
-    yield sorted(items, key=lambda i: -i.size * int(i.last.max() - i.first.min() + 1))
-    yield sorted(items, key=lambda i: (int(i.first.min()), -i.size))
-    yield sorted(items, key=lambda i: (-int(i.last.max()), -i.size))
-    rng = random.Random(0)
-    for _ in range(TRIES):
-        yield sorted(by_size, key=lambda i: -i.size * rng.uniform(0.3, 1.0))
+def _vary(order: list[_Item], offsets: dict[_Item, int], rng: random.Random) -> list[_Item]:
+    """Another order: what lies highest is placed earlier, or any two change places."""
+    changed = list(order)
+    if rng.random() < 0.5:
+        place = changed.index(max(offsets, key=lambda i: offsets[i] + i.size))
+        changed.insert(rng.randint(0, place), changed.pop(place))
+    else:
+        i, j = rng.randrange(len(order)), rng.randrange(len(order))
+        changed[i], changed[j] = changed[j], changed[i]
+    return changed
+
+
+def _end(offsets: dict[_Item, int]) -> int:
+    return max((o + i.size for i, o in offsets.items()), default=0)
 
 
 def _forbidden(a: _Item, b: _Item) -> list[tuple[int, int]]:
@@ -121,9 +150,9 @@ def _forbidden(a: _Item, b: _Item) -> list[tuple[int, int]]:
 
 
 def _first_fit(
-    order: list[_Item], forbidden: dict[tuple[_Item, _Item], list[tuple[int, int]]], limit: int
+    order: list[_Item], forbidden: dict[tuple[_Item, _Item], list[tuple[int, int]]], limit: int | None
 ) -> dict[_Item, int] | None:
-    """Each item at the lowest free offset; None as soon as the size reaches ``limit`` (-1: no limit)."""
+    """Each item at the lowest free offset; None as soon as the size exceeds ``limit``."""
     offsets: dict[_Item, int] = {}
     for item in order:
         taken = sorted(
@@ -136,7 +165,7 @@ def _first_fit(
             if place <= lo:
                 break
             place = max(place, _aligned(hi))
-        if limit >= 0 and place + item.size >= limit:
+        if limit is not None and place + item.size > limit:
             return None
         offsets[item] = place
     return offsets
@@ -162,4 +191,4 @@ def _lower_bound(items: list[_Item]) -> int:
 
 def _activation_bytes(offsets: dict[_Item, int]) -> int:
     """Highest byte used by a feature map."""
-    return max((o + i.size for i, o in offsets.items() if isinstance(i.owner, FeatureMap)), default=0)
+    return _end({i: o for i, o in offsets.items() if isinstance(i.owner, FeatureMap)})

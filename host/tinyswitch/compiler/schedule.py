@@ -130,9 +130,10 @@ def _run_segment(replay: _Replay, results: list[FeatureMap]) -> None:
 def peak_alive(
     stages: list[Stage], segment: range, model_input: FeatureMap, outputs: list[FeatureMap]
 ) -> int:
-    """Bytes alive at the worst moment of a segment: what it must have, however well it is laid out.
+    """Bytes alive at the worst moment of a segment, as a good layout will have it.
 
-    Maps that are read behind the segment, or made before it, count row by row; those inside as rings.
+    Maps that are whole and single rows count only while they hold something, longer rings all the time: what is
+    free in them between two rows is too scattered to be of use.
     """
     made_before = {s.output for s in stages[: segment.start]} | ({model_input} if segment.start else set())
     read_behind = {m for s in stages[segment.stop :] for m in s.inputs} | set(outputs)
@@ -142,28 +143,26 @@ def peak_alive(
         if m.constant is None:
             replay.whole(m)
     _run_segment(replay, _results(stages, segment, outputs))
-    return _peak(replay, made_before, read_behind)
+    for m in read_behind & replay.lives.keys():
+        replay.lives[m].last_read = [len(replay.entries)] * len(replay.lives[m].written)
+    return _peak(replay)
 
 
-def _peak(replay: _Replay, made_before: set[FeatureMap], read_behind: set[FeatureMap]) -> int:
-    end = len(replay.entries)
-    change = [0] * (end + 2)  # bytes that come alive at an entry; a map made before is alive at 0
+def _peak(replay: _Replay) -> int:
+    change = [0] * (len(replay.entries) + 2)  # bytes that come alive at an entry
 
     def alive(first: int, last: int, size: int) -> None:
-        change[max(first, 0)] += size
+        change[max(first, 0)] += size  # what was made before is alive at 0
         change[last + 1] -= size
 
     for m, life in replay.lives.items():
-        if not life.written:
+        slots = life.slots(m.height)
+        if 1 < slots < m.height:
+            alive(min(life.written), max(life.last_read), slots * m.row_bytes)
             continue
-        if m in read_behind:
-            life.last_read = [end] * len(life.written)
-        if m in made_before or m in read_behind:
-            for first, last in zip(life.written, life.last_read, strict=True):
-                if last >= 0:
-                    alive(first, last, m.row_bytes)
-        else:
-            alive(min(life.written), max(life.last_read), life.slots(m.height) * m.row_bytes)
+        for first, last in zip(life.written, life.last_read, strict=True):
+            if last >= 0:
+                alive(first, last, m.row_bytes)
     for stage, steps in replay.steps.items():
         for first, last in stage.scratch_times(steps):
             alive(first, last, stage.scratch_bytes)
