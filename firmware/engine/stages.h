@@ -160,6 +160,7 @@ typedef struct ts_pointwise_dsp_params {
     const int8_t *weights; /* [channel out][channel in] */
     ts_requant requant;    /* shifts from -22 on */
     ts_planar planar;      /* the output */
+    uint16_t chunk;        /* pixels widened at a time, even; unused if the input is paired */
     uint8_t paired;        /* 1: the input is paired */
 } ts_pointwise_dsp_params;
 void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);

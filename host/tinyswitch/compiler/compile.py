@@ -8,7 +8,7 @@ from tinyswitch.compiler import tflite
 from tinyswitch.compiler.lowering import lower
 from tinyswitch.compiler.plan import Plan
 from tinyswitch.compiler.planner import plan_memory
-from tinyswitch.compiler.variants import choose
+from tinyswitch.compiler.variants import choose, unpair
 from tinyswitch.errors import TinyswitchError
 
 NAME_LENGTH = 47  # of a ts_model's name
@@ -26,7 +26,7 @@ def compile_model(path: Path, kernels: str = "portable") -> Plan:
     if len(stages) > MAX_STAGES:
         raise TinyswitchError(f"{path}: {len(stages)} stages; at most {MAX_STAGES} are supported")
     choose(kernels, stages, model_input, outputs)
-    planned = plan_memory(stages, model_input, outputs)
+    planned = plan_memory(stages, model_input, outputs, unpair)
     return Plan(
         name=_name(path),
         source=path,

@@ -6,6 +6,7 @@ it runs, the peak of a plan is its dearest segment. docs/engine.md explains it w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinyswitch.compiler.allocate import Layout, allocate
@@ -22,35 +23,66 @@ class Planned:
     layout: Layout
 
 
-def plan_memory(stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap]) -> Planned:
-    """The better of the dynamic program's segments and one segment for all."""
-    candidates = [_cheapest_cuts(stages, model_input, outputs), [range(len(stages))]]
-    best: Planned | None = None
-    for segments in candidates:
-        schedule = make_schedule(stages, segments, model_input, outputs)
-        layout = allocate(stages, schedule)
-        if best is None or layout.arena_bytes < best.layout.arena_bytes:
-            best = Planned(segments, schedule, layout)
-    return best
+# Makes stages of a segment need less RAM; returns what undoes it, None if there is nothing to change.
+Relief = Callable[[list[Stage]], Callable[[], None] | None]
 
 
-def _cheapest_cuts(stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap]) -> list[range]:
+def plan_memory(
+    stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap], relief: Relief
+) -> Planned:
+    """The cheapest segments, after trying ``relief`` on the dearest as long as that helps."""
+    segments, peak = _cheapest_cuts(stages, model_input, outputs)
+    while stages:
+        dearest = max(segments, key=lambda s: peak_alive(stages, s, model_input, outputs))
+        undo = relief([stages[i] for i in dearest])
+        if undo is None:
+            break
+        relieved, lower = _cheapest_cuts(stages, model_input, outputs)
+        if lower >= peak:
+            undo()
+            break
+        segments, peak = relieved, lower
+    schedule = make_schedule(stages, segments, model_input, outputs)
+    return Planned(segments, schedule, allocate(stages, schedule))
+
+
+def _cheapest_cuts(
+    stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap]
+) -> tuple[list[range], int]:
+    """Segments and the bytes of the dearest."""
     cuts = _cut_points(stages, model_input, outputs)
+    rings = _ring_bytes(stages)
     # best[i]: (peak so far, bytes summed over segments, previous cut) of the cheapest way to cut i
     best: list[tuple[int, int, int]] = [(0, 0, -1)]
     for j in range(1, len(cuts)):
-        options = []
-        for i in range(j):
+        option: tuple[int, int, int] | None = None
+        for i in range(j - 1, -1, -1):
             segment = range(cuts[i], cuts[j])
+            least = max(best[i][0], sum(b for made, b in rings[cuts[i] : cuts[j]] if made >= cuts[i]))
+            if option is not None and least > option[0]:
+                if least > best[i][0]:
+                    break  # longer segments hold these rings too
+                continue
             cost = peak_alive(stages, segment, model_input, outputs)
-            options.append((max(best[i][0], cost), best[i][1] + cost, i))
-        best.append(min(options))
+            found = (max(best[i][0], cost), best[i][1] + cost, i)
+            option = found if option is None else min(option, found)
+        best.append(option)
     segments, j = [], len(cuts) - 1
     while j > 0:
         i = best[j][2]
         segments.append(range(cuts[i], cuts[j]))
         j = i
-    return segments[::-1]
+    return segments[::-1], best[-1][0]
+
+
+def _ring_bytes(stages: list[Stage]) -> list[tuple[int, int]]:
+    """For each stage the one that makes its first input, and the bytes of it that a step reads."""
+    producers = {s.output: i for i, s in enumerate(stages)}
+    found = []
+    for stage in stages:
+        rows = max(len(stage.reads[0](step)) for step in range(stage.steps))
+        found.append((producers.get(stage.inputs[0], -1), rows * stage.inputs[0].row_bytes))
+    return found
 
 
 def _cut_points(stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap]) -> list[int]:

@@ -18,6 +18,7 @@ KERNELS = ("portable", "dsp")
 SMALLEST_SHIFT = -22  # of dsp/finish.h: zero_point << 22 and the sum with it stay within int32
 LARGEST_SUM = 1 << 30  # of an accumulator, which is doubled
 CONV_PIXELS = 16  # TS_CONV_PIXELS
+WIDENED_BYTES = 1536  # of a pointwise stage's widened input at a time, about
 # Bytes that a row of dsp/window_row.c reads for four outputs, by (taps, stride).
 REACH = {(3, 1): 6, (3, 2): 9, (5, 1): 8, (5, 2): 12, (7, 1): 10, (7, 2): 13}
 
@@ -105,15 +106,25 @@ def _pointwise(stage: Stage) -> None:
         return
     requant, weights = fast
     source = stage.inputs[0]
-    words = pair_words(source.channels)
     stage.kernel, stage.struct = "ts_pointwise_dsp", "ts_pointwise_dsp_params"
     stage.params = {
         "weights": Weights(weights),
         "requant": requant,
         "planar": _not_planar(),
         "paired": 0,
+        "chunk": 0,
     }
-    stage.scratch_bytes = 4 * words * (1 + (source.width + 1) // 2)
+    _set_paired(stage, False)
+
+
+def _set_paired(stage: Stage, paired: bool) -> None:
+    """Whether a pointwise stage's input comes paired, or is widened by it some pixels at a time."""
+    source = stage.inputs[0]
+    words = pair_words(source.channels)
+    pairs = max(WIDENED_BYTES // (4 * words), 4)
+    chunk = min(2 * pairs, source.width + source.width % 2)
+    stage.params["paired"], stage.params["chunk"] = int(paired), 0 if paired else chunk
+    stage.scratch_bytes = 4 * words * (1 if paired else 1 + chunk // 2)
 
 
 def _conv(stage: Stage) -> None:
@@ -235,5 +246,25 @@ def _pair_input(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
         return
     source.layout = Paired()
     ends.writer.params["paired"] = 1
-    stage.params["paired"] = 1
-    stage.scratch_bytes = 4 * pair_words(source.channels)
+    _set_paired(stage, True)
+
+
+def unpair(stages: list[Stage]) -> Callable[[], None] | None:
+    """Makes the longest paired row among ``stages`` interleaved: less RAM, a little more work. Returns the undoing."""
+    writers = {s.output: s for s in stages}
+    found = [
+        s for s in stages if s.kernel == "ts_pointwise_dsp" and s.params["paired"] and s.inputs[0] in writers
+    ]
+    if not found:
+        return None
+    stage = max(found, key=lambda s: s.inputs[0].row_bytes)
+    source = stage.inputs[0]
+    writer = writers[source]
+
+    def pair(paired: bool) -> None:
+        source.layout = Paired() if paired else None
+        writer.params["paired"] = int(paired)
+        _set_paired(stage, paired)
+
+    pair(False)
+    return lambda: pair(True)
