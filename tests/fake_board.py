@@ -110,6 +110,9 @@ class FakeClient:
     def select(self, index: int) -> None:
         assert index == 0
 
+    def set_baud(self, baud: int) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -319,7 +319,8 @@ def test_json_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_real_board_gets_the_fastest_speed_that_works(bench, monkeypatch):
+@pytest.mark.parametrize("kind", ["real", "virtual"])
+def test_a_board_gets_the_fastest_speed_that_works(bench, monkeypatch, kind):
     tried = []
 
     def set_baud(self, baud):
@@ -327,8 +328,8 @@ def test_a_real_board_gets_the_fastest_speed_that_works(bench, monkeypatch):
         if baud > 921_600:
             raise LinkError(f"no connection at {baud} baud")
 
-    monkeypatch.setattr(FakeClient, "set_baud", set_baud, raising=False)
-    bench.board.kind = "real"
+    monkeypatch.setattr(FakeClient, "set_baud", set_baud)
+    bench.board.kind = kind
     bench.board.faults = {2: LinkLost("unplugged")}
     assert bench.run()["answered"] == 6
     assert tried == [2_000_000, 1_000_000, 921_600, 921_600]  # what failed is not tried after reconnecting

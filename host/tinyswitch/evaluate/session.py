@@ -121,7 +121,7 @@ class Session:
                 f"{self._board.name}: its firmware lacks the model (has: {names}); run build-flash first"
             )
         self.model = found[0]
-        if self._board.kind == "real":
+        if self._board.kind != "native":  # which has no line
             self._speed_up()
         self._client.select(self.model.index)
         if self._profile:
