@@ -43,7 +43,7 @@ def _advice(spec: Spec, plans: Sequence[Plan], overflow: dict[str, int]) -> str:
         return "these would fit: " + ", ".join(plans[candidates[k]].name for k in sorted(kept))
     known = _shipped_within(room, arena)
     if "RAM" not in overflow:
-        known += _nets_within(room)
+        known += [name for name in _nets_within(room) if name not in known]
     return f"of the project's own these would fit: {', '.join(known)}" if known else "nothing known would fit"
 
 
