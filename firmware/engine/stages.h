@@ -154,14 +154,29 @@ typedef struct ts_planar {
     int8_t zero_point; /* fills the margins */
 } ts_planar;
 
+/* From an int32 accumulator to int8, a channel. */
+enum { TS_LEFT_SHIFT = 24 };
+typedef struct ts_channel {
+    int32_t multiplier; /* 2m - 2^32 for the multiplier m of requantise.h */
+    int32_t
+        bias_shift; /* bias * 32 + code: 1..22 a shift to the right, TS_LEFT_SHIFT + n one of n to the left */
+} ts_channel;
+
+typedef struct ts_requant_dsp {
+    const ts_channel *channels;
+    int16_t zero_point; /* of the output */
+    int8_t low, high;   /* fused activation, within -128..127 */
+    uint8_t is_short;   /* 1: every shift goes to the right, and the clamp is -128..127; see dsp/finish.h */
+} ts_requant_dsp;
+
 /* CONV_2D with one tap. The input's zero point is folded into the bias. Scratch: ts_pair_words(channels in)
  * words, and as many for each two pixels unless the input is paired. */
 typedef struct ts_pointwise_dsp_params {
     const int8_t *weights; /* [channel out][channel in] */
-    ts_requant requant;    /* shifts from -22 on */
-    ts_planar planar;      /* the output */
-    uint16_t chunk;        /* pixels widened at a time, even; unused if the input is paired */
-    uint8_t paired;        /* 1: the input is paired */
+    ts_requant_dsp requant;
+    ts_planar planar; /* the output */
+    uint16_t chunk;   /* pixels widened at a time, even; unused if the input is paired */
+    uint8_t paired;   /* 1: the input is paired */
 } ts_pointwise_dsp_params;
 void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
@@ -170,7 +185,7 @@ void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t s
 enum { TS_CONV_PIXELS = 16 }; /* gathered at a time; even */
 typedef struct ts_conv_dsp_params {
     const int8_t *weights; /* [channel out][tap y][tap x][channel in] */
-    ts_requant requant;    /* shifts from -22 on */
+    ts_requant_dsp requant;
     ts_window window;
     ts_planar planar; /* the output */
     int8_t input_zero_point;
@@ -181,9 +196,9 @@ void ts_conv_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
  * folded into the bias for all taps. Scratch: one int32 an output pixel, rounded up to 4. */
 typedef struct ts_depthwise_dsp_params {
     const int8_t *weights; /* [channel][tap y][tap x] */
-    ts_requant requant;    /* shifts from -22 on */
-    ts_planar planar;      /* the input */
-    uint8_t taps, stride;  /* in both directions */
+    ts_requant_dsp requant;
+    ts_planar planar;     /* the input */
+    uint8_t taps, stride; /* in both directions */
     uint8_t pad_top, pad_left;
     uint8_t paired; /* 1: the output is paired; 0: interleaved */
     int8_t input_zero_point;
@@ -191,10 +206,10 @@ typedef struct ts_depthwise_dsp_params {
 void ts_depthwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
 /* ADD of two maps of one shape. The first operand has the larger scale: at the common scale, twice that, it is
- * (x - zero point) * 2^19 exactly. requant: one channel, no bias. */
+ * (x - zero point) * 2^19 exactly. */
 typedef struct ts_add_dsp_params {
     int32_t multiplier, shift; /* of the second operand, to the common scale; shift -30..0 */
-    ts_requant requant;        /* from the common scale to the output's; shift -22..-1 */
+    ts_requant_dsp requant;    /* from the common scale to the output's; one channel */
     int16_t first_zero_point, second_zero_point;
 } ts_add_dsp_params;
 void ts_add_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);

@@ -19,9 +19,10 @@ static inline int32_t add(const add_row *r, int32_t a, int32_t b, int same_scale
     return a * (1 << 19) + r->offset + other;
 }
 
-static inline void row(add_row r, const int8_t *a, const int8_t *b, int8_t *dst, uint32_t n, int same_scale) {
+static inline void row(add_row r, const ts_requant_dsp *q, const int8_t *a, const int8_t *b, int8_t *dst,
+                       uint32_t n, int same_scale) {
     uint32_t i = 0;
-    if (ts_finish_is_short(r.finish)) {
+    if (q->is_short) {
         for (; i + 4 <= n; i += 4) {
             const uint32_t wa = ts_load4(a + i);
             const uint32_t wb = ts_load4(b + i);
@@ -35,7 +36,7 @@ static inline void row(add_row r, const int8_t *a, const int8_t *b, int8_t *dst,
         }
     }
     for (; i < n; i++) {
-        dst[i] = (int8_t)ts_finish_any(add(&r, a[i], b[i], same_scale), r.finish);
+        dst[i] = ts_finish_any(add(&r, a[i], b[i], same_scale), r.finish, q);
     }
 }
 
@@ -55,8 +56,8 @@ void ts_add_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) {
         .finish = ts_finish_of(&p->requant, 0),
     };
     if (s == 0) {
-        row(r, a, b, dst, n, 1);
+        row(r, &p->requant, a, b, dst, n, 1);
     } else {
-        row(r, a, b, dst, n, 0);
+        row(r, &p->requant, a, b, dst, n, 0);
     }
 }

@@ -39,19 +39,6 @@ static int32_t outside(const ts_depthwise_dsp_params *p, const rows_inside *r, c
     return sum * p->input_zero_point;
 }
 
-/* A channel's outputs, interleaved. */
-static void finish_row(ts_finish f, const int32_t *acc, uint32_t pixels, int8_t *to, uint32_t pixel_step) {
-    if (!ts_finish_is_short(f)) {
-        for (uint32_t x = 0; x < pixels; x++, to += pixel_step) {
-            *to = (int8_t)ts_finish_any(acc[x], f);
-        }
-        return;
-    }
-    for (uint32_t x = 0; x < pixels; x++, to += pixel_step) {
-        *to = (int8_t)ts_finish_int8(acc[x], f);
-    }
-}
-
 /* Pairs of outputs to to[0] and to[4], `step` bytes from pair to pair; short finish. 17 instructions a pair. */
 #if TS_DSP_ASM
 __attribute__((naked)) static void finish_pairs(UNUSED const int32_t *acc, UNUSED uint32_t pairs,
@@ -89,19 +76,30 @@ static void finish_pairs(const int32_t *acc, uint32_t pairs, const ts_finish *f,
 }
 #endif
 
+/* A channel's outputs, interleaved. */
+static void finish_row(const ts_requant_dsp *q, uint32_t channel, const int32_t *acc, uint32_t pixels,
+                       int8_t *to, uint32_t pixel_step) {
+    const ts_finish f = ts_finish_of(q, channel);
+    for (uint32_t x = 0; x < pixels; x++, to += pixel_step) {
+        *to = q->is_short ? (int8_t)ts_finish_int8(acc[x], f) : ts_finish_any(acc[x], f, q);
+    }
+}
+
 /* The same, widened to int16 and paired (matmul.h). An odd last pixel is paired with what follows it. */
-static void finish_paired(ts_finish f, uint32_t channel, const int32_t *acc, uint32_t pixels, int8_t *row,
-                          uint32_t words) {
-    static const uint8_t place[4] = {0, 2, 1, 3};
-    int16_t *to = (int16_t *)(void *)row + channel / 4 * 8 + place[channel % 4];
-    if (!ts_finish_is_short(f)) {
-        for (uint32_t x = 0; x < pixels; x += 2, to += 2 * words) {
-            to[0] = (int16_t)ts_finish_any(acc[x], f);
-            to[4] = (int16_t)ts_finish_any(acc[x + 1], f);
-        }
+static void finish_paired(const ts_requant_dsp *q, uint32_t channel, const int32_t *acc, uint32_t pixels,
+                          int8_t *row, uint32_t words) {
+    /* of 4 channels: 0, 2, 1, 3 */
+    const uint32_t place = channel / 4 * 8 + (channel & 1u) * 2 + (channel >> 1 & 1u);
+    int16_t *to = (int16_t *)(void *)row + place;
+    const ts_finish f = ts_finish_of(q, channel);
+    if (q->is_short) {
+        finish_pairs(acc, (pixels + 1) / 2, &f, to, words * sizeof(int32_t));
         return;
     }
-    finish_pairs(acc, (pixels + 1) / 2, &f, to, words * sizeof(int32_t));
+    for (uint32_t x = 0; x < pixels; x += 2, to += 2 * words) {
+        to[0] = ts_finish_any(acc[x], f, q);
+        to[4] = ts_finish_any(acc[x + 1], f, q);
+    }
 }
 
 void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) {
@@ -118,16 +116,15 @@ void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
         .acc = ts_scratch(e, stage), .quads = ((uint32_t)out->width + 3) / 4, .end = r.rows + r.last};
     const int8_t *w = p->weights;
     for (uint32_t c = 0; c < out->channels; c++, w += taps) {
-        run.start = p->requant.bias[c] + (all ? 0 : outside(p, &r, w));
+        run.start = ts_bias_of(p->requant.channels[c]) + (all ? 0 : outside(p, &r, w));
         run.rows = r.rows + r.first;
         run.w = w + r.first * p->taps;
         kernel(&run);
         run.offset += (uint32_t)in->width + p->planar.margin;
-        const ts_finish f = ts_finish_of(&p->requant, c);
         if (p->paired) {
-            finish_paired(f, c, run.acc, out->width, dst, words);
+            finish_paired(&p->requant, c, run.acc, out->width, dst, words);
         } else {
-            finish_row(f, run.acc, out->width, dst + c, out->channels);
+            finish_row(&p->requant, c, run.acc, out->width, dst + c, out->channels);
         }
     }
 }

@@ -3,7 +3,7 @@
  * For 1 <= s = -shift <= 22, |acc| < 2^30 and a multiplier m in [2^30, 2^31) (the compiler sees to that):
  *   high = (acc * m + 2^30) >> 31       is SMMLAR(acc, 2m - 2^32, acc); 2m - 2^32 is what the tables hold
  *   rounding shift, halves away from 0  is (high + (high >> 31) + 2^(s-1)) >> s
- *   + zero point                        goes into the rounding constant: + zero_point * 2^s before the shift
+ *   + zero point                        goes into the rounding constant: (2 * zero_point + 1) * 2^(s-1)
  * A channel with a shift of 0 or above, rare, is left to ts_requantise().
  */
 #ifndef FINISH_H
@@ -15,16 +15,24 @@
 
 typedef struct ts_finish {
     int32_t multiplier; /* 2m - 2^32 */
-    int32_t round;      /* 2^(s-1) + zero_point * 2^s */
-    int32_t shift;      /* s; 0 or below: not by the short way */
-    int16_t zero_point;
-    int8_t low, high;
+    int32_t round;      /* (2 * zero_point + 1) * 2^(s-1) */
+    int32_t shift;      /* s; 0 or below: the rare way */
 } ts_finish;
 
-static inline ts_finish ts_finish_of(const ts_requant *q, uint32_t channel) {
-    const int32_t s = -q->shift[channel];
-    const int32_t round = s > 0 ? (1 << (s - 1)) + q->zero_point * (1 << s) : 0;
-    const ts_finish f = {q->multiplier[channel], round, s, q->zero_point, q->low, q->high};
+static inline int32_t ts_bias_of(ts_channel q) {
+    return q.bias_shift >> 5;
+}
+
+/* s, 1..22, or -7..0 for the rare way. */
+static inline int32_t ts_shift_of(ts_channel q) {
+    const int32_t code = q.bias_shift & 31;
+    return code < TS_LEFT_SHIFT ? code : TS_LEFT_SHIFT - code;
+}
+
+static inline ts_finish ts_finish_of(const ts_requant_dsp *q, uint32_t channel) {
+    const int32_t s = ts_shift_of(q->channels[channel]);
+    const int32_t round = s > 0 ? (2 * q->zero_point + 1) * (1 << (s - 1)) : 0;
+    const ts_finish f = {q->channels[channel].multiplier, round, s};
     return f;
 }
 
@@ -34,17 +42,12 @@ static inline int32_t ts_finish_int8(int32_t acc, ts_finish f) {
     return ts_ssat8((high + (high >> 31) + f.round) >> f.shift);
 }
 
-/* Whether ts_finish_int8() is all there is to do: no narrower clamp, no rare shift. */
-static inline int ts_finish_is_short(ts_finish f) {
-    return f.shift > 0 && f.low == INT8_MIN && f.high == INT8_MAX;
-}
-
 /* The same for any channel and clamp. */
-static inline int32_t ts_finish_any(int32_t acc, ts_finish f) {
+static inline int8_t ts_finish_any(int32_t acc, ts_finish f, const ts_requant_dsp *q) {
     const int32_t x =
         f.shift > 0 ? ts_finish_int8(acc, f)
-                    : ts_requantise(acc, (int32_t)((uint32_t)f.multiplier >> 1), -f.shift) + f.zero_point;
-    return ts_clamp(x, f.low, f.high);
+                    : ts_requantise(acc, (int32_t)((uint32_t)f.multiplier >> 1), -f.shift) + q->zero_point;
+    return ts_clamp(x, q->low, q->high);
 }
 
 #endif

@@ -64,18 +64,16 @@ void ts_widen(const int8_t *a, const int8_t *b, uint32_t channels, uint32_t *to)
     }
 }
 
-/* Two outputs of pairs of pixels. The assembly below knows the offsets. */
+/* Two outputs of some pixels. The assembly below knows the offsets. */
 typedef struct {
     const uint32_t *x;         /*  0: paired pixels */
     const uint32_t *w, *w_end; /*  4,  8: widened weights of the two outputs */
-    uint32_t pairs;            /* 12: of pixels, >= 1 */
-    int32_t bias[2];           /* 16 */
-    int32_t multiplier[2];     /* 24 */
-    int32_t round[2];          /* 32 */
-    int32_t shift[2];          /* 40 */
-    int8_t *to;                /* 48 */
-    uint32_t channel_step;     /* 52 */
-    uint32_t pixel_step;       /* 56 */
+    const ts_channel *q;       /* 12: of the two outputs */
+    int32_t round;             /* 16: 2 * zero_point + 1 */
+    int8_t *to;                /* 20: first pixel's first output */
+    uint32_t channel_step;     /* 24 */
+    uint32_t pixel_step;       /* 28 */
+    uint32_t pixels;           /* 32: >= 1 */
 } block;
 
 #if TS_DSP_ASM
@@ -101,129 +99,122 @@ typedef struct {
 #define SHIFT(acc, p) "asr " #acc ", " #acc ", " #p "\n\t"
 #define SATURATE(acc, p) "ssat " #acc ", #8, " #acc "\n\t"
 
-/* 23 instructions for 32 multiply-accumulates, and 42 for the four outputs' start, finish and store. */
-__attribute__((naked)) static void run(UNUSED block *b) {
+/* Stack: 0 bias, 8 multiplier, 16 round, 24 shift, of two outputs each; 32 weights, 36 their end, 40 to,
+ * 44 channel step, 48 pixel step, 52 pixels left. 23 instructions for 32 multiply-accumulates, and 42 for the start,
+ * finish and store of four outputs. The second pixel is stored first: of an odd last one only the first stays. */
+__attribute__((naked)) static void run(UNUSED const block *b) {
     __asm__ volatile("push {r4-r11, lr}\n\t"
-                     "ldr r1, [r0, #8]\n\t"
-                     "push {r0, r1}\n\t" /* sp: block, end of the weights */
-                     "ldr r1, [r0, #4]\n\t"
-                     "mov r4, r0\n\t"
-                     "ldr r0, [r0]\n\t"
+                     "sub sp, #60\n\t"
+                     "ldm r0, {r0, r1, r2, r3, r4, r5, r6, r7, r8}\n\t"
+                     "strd r1, r2, [sp, #32]\n\t"
+                     "strd r5, r6, [sp, #40]\n\t"
+                     "strd r7, r8, [sp, #48]\n\t"
+                     "ldm r3, {r5, r6, r7, r8}\n\t"
+                     "strd r5, r7, [sp, #8]\n\t"
+                     "asr r9, r6, #5\n\t"
+                     "asr r10, r8, #5\n\t"
+                     "strd r9, r10, [sp]\n\t"
+                     "and r6, #31\n\t"
+                     "and r8, #31\n\t"
+                     "strd r6, r8, [sp, #24]\n\t"
+                     "sub r6, #1\n\t"
+                     "sub r8, #1\n\t"
+                     "lsl r6, r4, r6\n\t"
+                     "lsl r8, r4, r8\n\t"
+                     "strd r6, r8, [sp, #16]\n\t"
                      "1:\n\t"
-                     "ldrd r2, r3, [r4, #16]\n\t"
+                     "ldrd r2, r3, [sp]\n\t"
+                     "ldr r1, [sp, #32]\n\t"
                      "mov r12, r2\n\t"
                      "mov lr, r3\n\t"
-                     "2:\n\t" PRODUCTS PRODUCTS "ldr r4, [sp, #4]\n\t"
+                     "2:\n\t" PRODUCTS PRODUCTS "ldr r4, [sp, #36]\n\t"
                      "cmp r1, r4\n\t"
                      "bne 2b\n\t"
-                     "ldr r4, [sp]\n\t"
-                     "ldrd r5, r6, [r4, #24]\n\t" EACH(MULTIPLY) EACH(SIGN) "ldrd r5, r6, [r4, #32]\n\t" EACH(
-                         ROUND) "ldrd r5, r6, [r4, #40]\n\t" EACH(SHIFT)
-                         EACH(SATURATE) "ldrd r5, r6, [r4, #48]\n\t"
-                                        "ldr r7, [r4, #56]\n\t"
+                     "ldrd r5, r6, [sp, #8]\n\t" EACH(MULTIPLY) EACH(SIGN) "ldrd r5, r6, [sp, #16]\n\t" EACH(
+                         ROUND) "ldrd r5, r6, [sp, #24]\n\t" EACH(SHIFT)
+                         EACH(SATURATE) "ldrd r5, r6, [sp, #40]\n\t"
+                                        "ldrd r7, r8, [sp, #48]\n\t"
+                                        "subs r8, #2\n\t"
+                                        "it mi\n\t"
+                                        "movmi r7, #0\n\t"
+                                        "add r9, r5, r7\n\t"
+                                        "strb r12, [r9]\n\t"
+                                        "strb lr, [r9, r6]\n\t"
                                         "strb r2, [r5]\n\t"
                                         "strb r3, [r5, r6]\n\t"
-                                        "add r5, r7\n\t"
-                                        "strb r12, [r5]\n\t"
-                                        "strb lr, [r5, r6]\n\t"
-                                        "add r5, r7\n\t"
-                                        "ldr r7, [r4, #12]\n\t"
-                                        "ldr r1, [r4, #4]\n\t"
-                                        "str r5, [r4, #48]\n\t"
-                                        "subs r7, #1\n\t"
-                                        "str r7, [r4, #12]\n\t"
-                                        "bne 1b\n\t"
-                                        "add sp, #8\n\t"
+                                        "add r9, r7\n\t"
+                                        "str r9, [sp, #40]\n\t"
+                                        "str r8, [sp, #52]\n\t"
+                                        "bgt 1b\n\t"
+                                        "add sp, #60\n\t"
                                         "pop {r4-r11, pc}\n\t");
 }
 
 #else
 
-static void run(block *b) {
+static void run(const block *b) {
     const uint32_t *x = b->x;
-    for (; b->pairs > 0; b->pairs--) {
-        int32_t acc[4] = {b->bias[0], b->bias[1], b->bias[0], b->bias[1]};
+    for (uint32_t pixel = 0; pixel < b->pixels; pixel += 2) {
+        int32_t acc[2][2] = {{0}}; /* pixel, output */
         for (const uint32_t *w = b->w; w < b->w_end; w += 4, x += 4) {
-            for (uint32_t i = 0; i < 2; i++) {
-                acc[0] = ts_smlad(x[i], w[i], acc[0]);
-                acc[1] = ts_smlad(x[i], w[i + 2], acc[1]);
-                acc[2] = ts_smlad(x[i + 2], w[i], acc[2]);
-                acc[3] = ts_smlad(x[i + 2], w[i + 2], acc[3]);
+            for (uint32_t i = 0; i < 8; i++) {
+                const uint32_t p = i / 4, o = i / 2 % 2, word = i % 2;
+                acc[p][o] = ts_smlad(x[2 * p + word], w[2 * o + word], acc[p][o]);
             }
         }
         for (uint32_t i = 0; i < 4; i++) {
-            const uint32_t o = i % 2;
-            const ts_finish f = {b->multiplier[o], b->round[o], b->shift[o], 0, INT8_MIN, INT8_MAX};
-            b->to[i / 2 * b->pixel_step + o * b->channel_step] = (int8_t)ts_finish_int8(acc[i], f);
+            const uint32_t p = i / 2, o = i % 2;
+            const int32_t s = ts_shift_of(b->q[o]);
+            const ts_finish f = {b->q[o].multiplier, b->round * (1 << (s - 1)), s};
+            if (pixel + p < b->pixels) {
+                b->to[(pixel + p) * b->pixel_step + o * b->channel_step] =
+                    (int8_t)ts_finish_int8(acc[p][o] + ts_bias_of(b->q[o]), f);
+            }
         }
-        b->to += 2 * b->pixel_step;
     }
 }
 
 #endif
 
-/* One output of every pixel, whatever its clamp and shift. */
-static void any_output(const uint32_t *w, const uint32_t *w_end, ts_finish f, int32_t bias, const uint32_t *x,
-                       uint32_t pixels, int8_t *to, uint32_t pixel_step) {
-    const uint32_t words = (uint32_t)(w_end - w);
-    for (uint32_t p = 0; p < pixels; p++, to += pixel_step) {
-        const uint32_t *pixel = x + p / 2 * words + p % 2 * 2;
-        int32_t acc = bias;
+/* One output of every pixel, whatever its clamp and shift. w: every other pair of words of the widened weights. */
+static void any_output(const block *b, const uint32_t *w, const ts_requant_dsp *q, uint32_t channel,
+                       int8_t *to) {
+    const ts_finish f = ts_finish_of(q, channel);
+    const uint32_t words = (uint32_t)(b->w_end - b->w);
+    for (uint32_t p = 0; p < b->pixels; p++, to += b->pixel_step) {
+        const uint32_t *pixel = b->x + p / 2 * words + p % 2 * 2;
+        int32_t acc = ts_bias_of(q->channels[channel]);
         for (uint32_t i = 0; i < words; i += 4) {
             acc = ts_smlad(pixel[i], w[i], acc);
             acc = ts_smlad(pixel[i + 1], w[i + 1], acc);
         }
-        *to = (int8_t)ts_finish_any(acc, f);
+        *to = ts_finish_any(acc, f, q);
     }
 }
 
-/* Outputs o and o + 1, by the short way. An odd last pixel goes through a buffer, as its pair is no pixel. */
-static void two_outputs(block b, const ts_finish f[2], uint32_t pixels, uint32_t words, ts_store store) {
-    for (uint32_t i = 0; i < 2; i++) {
-        b.multiplier[i] = f[i].multiplier;
-        b.round[i] = f[i].round;
-        b.shift[i] = f[i].shift;
-    }
-    b.channel_step = store.channel_step;
-    b.pixel_step = store.pixel_step;
-    b.pairs = pixels / 2;
-    if (b.pairs > 0) {
-        run(&b);
-    }
-    if (pixels % 2 != 0) {
-        int8_t last[4];
-        int8_t *to = b.to;
-        b.x += pixels / 2 * words;
-        b.pairs = 1;
-        b.to = last;
-        b.channel_step = 1;
-        b.pixel_step = 2;
-        run(&b);
-        to[0] = last[0];
-        to[store.channel_step] = last[1];
-    }
-}
-
-void ts_matmul(const int8_t *weights, const ts_requant *q, uint32_t channels, uint32_t outputs,
+void ts_matmul(const int8_t *weights, const ts_requant_dsp *q, uint32_t channels, uint32_t outputs,
                const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store) {
-    const uint32_t words = ts_pair_words(channels);
+    block b = {.x = paired,
+               .w = widened,
+               .w_end = widened + ts_pair_words(channels),
+               .round = 2 * q->zero_point + 1,
+               .to = store.base,
+               .channel_step = store.channel_step,
+               .pixel_step = store.pixel_step,
+               .pixels = pixels};
     for (uint32_t o = 0; o < outputs; o += 2) {
-        const uint32_t second = o + 1 < outputs ? 1 : 0;
-        const ts_finish f[2] = {ts_finish_of(q, o), ts_finish_of(q, o + second)};
-        int8_t *to = store.base + o * store.channel_step;
-        ts_widen(weights + o * channels, weights + (o + second) * channels, channels, widened);
-        if (second && ts_finish_is_short(f[0]) && ts_finish_is_short(f[1])) {
-            const block b = {.x = paired,
-                             .w = widened,
-                             .w_end = widened + words,
-                             .bias = {q->bias[o], q->bias[o + 1]},
-                             .to = to};
-            two_outputs(b, f, pixels, words, store);
-            continue;
+        const uint32_t both = o + 1 < outputs ? 1 : 0;
+        ts_widen(weights, weights + both * channels, channels, widened);
+        weights += 2 * channels;
+        b.q = q->channels + o;
+        if (both && q->is_short) {
+            run(&b);
+        } else {
+            any_output(&b, widened, q, o, b.to);
+            if (both) {
+                any_output(&b, widened + 2, q, o + 1, b.to + b.channel_step);
+            }
         }
-        for (uint32_t i = 0; i <= second; i++) {
-            any_output(widened + 2 * i, widened + 2 * i + words, f[i], q->bias[o + i], paired, pixels,
-                       to + i * store.channel_step, store.pixel_step);
-        }
+        b.to += 2 * b.channel_step;
     }
 }

@@ -31,7 +31,7 @@ void ts_widen(const int8_t *a, const int8_t *b, uint32_t channels, uint32_t *to)
 
 /* For every output: store(sum over `channels` of paired pixel * weight + bias, requantised).
  * weights: [output][channel]. widened: room for ts_pair_words(channels) words. */
-void ts_matmul(const int8_t *weights, const ts_requant *q, uint32_t channels, uint32_t outputs,
+void ts_matmul(const int8_t *weights, const ts_requant_dsp *q, uint32_t channels, uint32_t outputs,
                const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store);
 
 #endif

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from tinyswitch.compiler.plan import INPUT, FeatureMap, Plan, Stage, Weights
+from tinyswitch.compiler.plan import INPUT, FeatureMap, Plan, Records, Stage, Weights
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "templates"
 C_TYPES = {
@@ -120,6 +120,8 @@ class _ModelText:
     def _initialiser(self, value: Any) -> str:
         if isinstance(value, Weights):
             return self._table(value.values, "w")
+        if isinstance(value, Records):
+            return self._table(value.values, "t", value.c_type)
         if isinstance(value, np.ndarray):
             return self._table(value, "t")
         if isinstance(value, dict):
@@ -128,20 +130,22 @@ class _ModelText:
             return "{" + ", ".join(self._initialiser(v) for v in value) + "}"
         return _literal(int(value))
 
-    def _table(self, values: np.ndarray, kind: str) -> str:
+    def _table(self, values: np.ndarray, kind: str, c_type: str | None = None) -> str:
         """Name of the table with these values; ``kind`` w for weights, t for others."""
-        c_type = C_TYPES[values.dtype]
-        key = (kind, c_type, values.tobytes())
+        type_name = c_type or C_TYPES[values.dtype]
+        key = (kind, type_name, values.tobytes())
         if key not in self._names:
             name = f"{self._prefix}_{kind}{len(self._tables)}"
             self._names[key] = name
-            self._tables.append({"type": c_type, "name": name, "text": _rows_of(values)})
+            self._tables.append({"type": type_name, "name": name, "text": _text_of(values, c_type)})
         return self._names[key]
 
 
-def _rows_of(values: np.ndarray) -> str:
+def _text_of(values: np.ndarray, c_type: str | None) -> str:
     flat = values.reshape(-1)
-    if flat.dtype == np.float64:
+    if c_type is not None:
+        texts = ["{" + ", ".join(map(_literal, record)) + "}" for record in values.tolist()]
+    elif flat.dtype == np.float64:
         texts = [float(v).hex() for v in flat]
     else:
         texts = [_literal(v) for v in flat.tolist()]

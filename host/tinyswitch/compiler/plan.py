@@ -69,6 +69,14 @@ class Weights:
     values: np.ndarray
 
 
+@dataclass(frozen=True)
+class Records:
+    """A table of C structs with int32 fields: one row a struct."""
+
+    c_type: str
+    values: np.ndarray  # int32 (structs, fields)
+
+
 # Which rows of an input a step reads: step -> range of rows.
 Rows = Callable[[int], range]
 
@@ -78,7 +86,7 @@ class Stage:
     """One operator that makes its output row by row.
 
     ``params`` mirrors the C struct ``struct`` of firmware/engine/stages.h, field by field: int, float, an
-    array (emitted as a table), :class:`Weights`, a nested dict or a list of those.
+    array (emitted as a table), :class:`Records`, :class:`Weights`, a nested dict or a list of those.
     """
 
     kernel: str  # C function

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyswitch.compiler.plan import FeatureMap, Paired, Planar, Stage, Weights, pair_words
+from tinyswitch.compiler.plan import FeatureMap, Paired, Planar, Records, Stage, Weights, pair_words
 from tinyswitch.compiler.stages.common import fold_zero_point
 from tinyswitch.errors import TinyswitchError
 
 KERNELS = ("portable", "dsp")
 SMALLEST_SHIFT = -22  # of dsp/finish.h: zero_point << 22 and the sum with it stay within int32
+LARGEST_SHIFT = 7  # to the left, of ts_channel's code
+LEFT_SHIFT = 24  # TS_LEFT_SHIFT
+LARGEST_BIAS = 1 << 26  # beside the code in 32 bits
 LARGEST_SUM = 1 << 30  # of an accumulator, which is doubled
 CONV_PIXELS = 16  # TS_CONV_PIXELS
 WIDENED_BYTES = 1536  # of a pointwise stage's widened input at a time, about
@@ -80,20 +83,28 @@ def _fast_requant(requant: dict, weights: np.ndarray) -> tuple[dict, np.ndarray]
     sign = np.sign(multiplier)
     bias, rows, multiplier = bias * sign, rows * sign[:, None], multiplier * sign
     fits = bound.max() < LARGEST_SUM and rows.max() <= 127 and multiplier.max() < 1 << 31
-    if not fits or shift.min() < SMALLEST_SHIFT:
+    if not fits or np.abs(bias).max() >= LARGEST_BIAS or not _codes_exist(shift):
         return None
-    fast = {
-        **requant,
-        "bias": bias.astype(np.int32),
-        "multiplier": _doubled(multiplier),
-        "shift": shift.astype(np.int8),
-    }
+    fast = _requant_params(requant, bias, multiplier, shift)
     return fast, rows.astype(np.int8).reshape(weights.shape)
 
 
-def _doubled(multiplier: np.ndarray) -> np.ndarray:
-    """2 * m - 2^32, int32, for multipliers m in [2^30, 2^31)."""
-    return (2 * multiplier - (1 << 32)).astype(np.int32)
+def _codes_exist(shift: np.ndarray) -> bool:
+    return bool(shift.min() >= SMALLEST_SHIFT and shift.max() <= LARGEST_SHIFT)
+
+
+def _requant_params(requant: dict, bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray) -> dict:
+    """struct ts_requant_dsp; multipliers in [2^30, 2^31)."""
+    code = np.where(shift < 0, -shift, LEFT_SHIFT + shift)
+    channels = np.stack([2 * multiplier - (1 << 32), bias * 32 + code], axis=1).astype(np.int32)
+    low, high = requant["low"], requant["high"]
+    return {
+        "channels": Records("ts_channel", channels),
+        "zero_point": requant["zero_point"],
+        "low": low,
+        "high": high,
+        "is_short": int(shift.max() < 0 and (low, high) == (-128, 127)),
+    }
 
 
 def _not_planar() -> dict:
@@ -159,14 +170,6 @@ def _add(stage: Stage) -> None:
         key=lambda pair: (pair[0]["multiplier"], pair[0]["shift"]) != (1 << 30, 0),
     )
     (first, a), (second, b) = pairs
-    requant = {
-        "bias": np.zeros(1, np.int32),
-        "multiplier": np.array([params["multiplier"]]),
-        "shift": np.array([params["shift"]], np.int8),
-        "zero_point": params["zero_point"],
-        "low": params["low"],
-        "high": params["high"],
-    }
     in_range = SMALLEST_SHIFT <= params["shift"] <= -1 and -30 <= second["shift"] <= 0
     halves = (first["multiplier"], first["shift"]) == (1 << 30, 0)
     if not (halves and in_range and a.shape == b.shape == stage.output.shape):
@@ -175,7 +178,9 @@ def _add(stage: Stage) -> None:
     stage.params = {
         "multiplier": second["multiplier"],
         "shift": second["shift"],
-        "requant": {**requant, "multiplier": _doubled(requant["multiplier"])},
+        "requant": _requant_params(
+            params, np.zeros(1, int), np.array([params["multiplier"]]), np.array([params["shift"]])
+        ),
         "first_zero_point": first["zero_point"],
         "second_zero_point": second["zero_point"],
     }
