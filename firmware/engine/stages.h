@@ -67,6 +67,8 @@ typedef struct ts_dense_params {
     int8_t low, high;
 } ts_dense_params;
 void ts_dense(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+/* Output o for its accumulator. */
+int8_t ts_dense_finish(const ts_dense_params *params, uint32_t o, int32_t acc);
 
 /* An operand of ADD or MUL: an axis it lacks is 1 long and repeats. */
 typedef struct ts_operand {
@@ -204,6 +206,15 @@ typedef struct ts_depthwise_dsp_params {
     int8_t input_zero_point;
 } ts_depthwise_dsp_params;
 void ts_depthwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
+
+/* FULLY_CONNECTED over a whole map. Scratch: half as many words as the row has bytes, rounded down to even, and one
+ * int32 an output if the input has several rows. */
+typedef struct ts_dense_dsp_params {
+    ts_dense_params dense;
+    const int32_t *multiplier; /* of requantise.h; as many as dense.scale */
+    const int8_t *shift;       /* likewise */
+} ts_dense_dsp_params;
+void ts_dense_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
 /* ADD of two maps of one shape. The first operand has the larger scale: at the common scale, twice that, it is
  * (x - zero point) * 2^19 exactly. */

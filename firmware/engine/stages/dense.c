@@ -11,7 +11,7 @@ static int32_t round_away(double x) {
     return rest >= 0.5 ? whole + 1 : rest <= -0.5 ? whole - 1 : whole;
 }
 
-static int8_t finish(const ts_dense_params *p, uint32_t o, int32_t sum) {
+int8_t ts_dense_finish(const ts_dense_params *p, uint32_t o, int32_t sum) {
     double x = sum * p->scale[p->per_channel ? o : 0];
     x = x > 1e6 ? 1e6 : x < -1e6 ? -1e6 : x; /* far beyond int8; keeps the conversion defined */
     return ts_clamp(round_away(x) + p->zero_point, p->low, p->high);
@@ -32,7 +32,8 @@ static void at_each_pixel(const ts_engine *e, const ts_stage *stage, uint32_t st
     int8_t *dst = ts_row_out(e, stage->output, step);
     for (uint32_t x = 0; x < in->width; x++, pixel += in->channels) {
         for (uint32_t o = 0; o < outputs; o++) {
-            *dst++ = finish(p, o, dot(pixel, p->weights + o * in->channels, in->channels, p->bias[o]));
+            *dst++ =
+                ts_dense_finish(p, o, dot(pixel, p->weights + o * in->channels, in->channels, p->bias[o]));
         }
     }
 }
@@ -52,7 +53,7 @@ static void over_map(const ts_engine *e, const ts_stage *stage, uint32_t step) {
         const int8_t *w = p->weights + (o * in->height + step) * in->row_bytes;
         const int32_t sum = dot(x, w, in->row_bytes, acc != NULL ? acc[o] : p->bias[o]);
         if (last) {
-            dst[o] = finish(p, o, sum);
+            dst[o] = ts_dense_finish(p, o, sum);
         } else {
             acc[o] = sum;
         }

@@ -24,7 +24,7 @@ class Block:
     size: int
     first: int  # schedule entries, both included
     last: int
-    row: int | None  # of a map held whole, the row that lies here; None: all of the ring, or no map
+    row: int | None  # of the map, the row that lies here; None: no map
 
     @property
     def end(self) -> int:
@@ -54,7 +54,7 @@ class Item:
     owner: Owner
     offset: int
     end: int
-    rows: range | None  # of a map held whole
+    rows: tuple[int, ...]  # of a map, sorted; empty: no map
     first: int
     last: int
 
@@ -80,10 +80,10 @@ class MemoryMap:
         alive = sorted((b for b in self.blocks if b.alive(entry)), key=lambda b: b.offset)
         items: list[Item] = []
         for block in alive:
-            rows = None if block.row is None else range(block.row, block.row + 1)
+            rows = () if block.row is None else (block.row,)
             before = items[-1] if items else None
-            if before and rows and before.rows and before.owner is block.owner and _joins(before, block):
-                rows = range(before.rows.start, rows.stop)
+            if before and before.owner is block.owner and before.end == block.offset:
+                rows = tuple(sorted((*before.rows, *rows)))
                 first, last = min(before.first, block.first), max(before.last, block.last)
                 items[-1] = Item(block.owner, before.offset, block.end, rows, first, last)
             else:
@@ -108,10 +108,6 @@ class MemoryMap:
         shape = " x ".join(map(str, owner.shape))
         producer = self._producer.get(owner)
         return f"{'input' if producer is None else f'{producer} {self.kind(owner)}'} {shape}"
-
-    def slots(self, owner: Owner) -> int | None:
-        """Rows that a map's place holds; None if the owner is no map."""
-        return self.plan.placements[owner].slots if isinstance(owner, FeatureMap) else None
 
     def _replay(self) -> None:
         """When each row is written and last read, and when each stage runs."""
@@ -155,12 +151,9 @@ class MemoryMap:
         place, written, read = self.plan.placements[m], self._written.get(m), self._last_read.get(m)
         if not written or not read:
             return
-        if place.slots < m.height:
-            size = place.slots * m.row_bytes
-            yield Block(m, place.offset, size, min(written), max(read), None)
-            return
         for row, (first, last) in enumerate(zip(written, read, strict=True)):
-            yield Block(m, place.offset + row * m.row_bytes, m.row_bytes, first, last, row)
+            offset = place.offset + row % place.slots * m.row_bytes
+            yield Block(m, offset, m.row_bytes, first, last, row)
 
     def _segments(self) -> list[Segment]:
         used = [b for b in self.blocks if b.owner is not None]
@@ -177,10 +170,6 @@ class MemoryMap:
             segments.append(Segment(index, stages, first, last, most, top, worst))
             first = last + 1
         return segments
-
-
-def _joins(item: Item, block: Block) -> bool:
-    return item.end == block.offset and item.rows is not None and item.rows.stop == block.row
 
 
 def _sums(blocks: Sequence[Block], entries: int) -> list[int]:

@@ -103,6 +103,13 @@ class Stage:
     def steps(self) -> int:
         return self.inputs[0].height if self.accumulates else self.output.height
 
+    @property
+    def weights(self) -> list[Weights]:
+        """Those of its parameters, nested structs included."""
+        values = list(self.params.values())
+        nested = [v for struct in values if isinstance(struct, dict) for v in struct.values()]
+        return [v for v in values + nested if isinstance(v, Weights)]
+
     def scratch_times(self, steps: list[int]) -> list[tuple[int, int]]:
         """When its scratch holds something, for a stage that runs at the entries ``steps`` of the schedule."""
         return [(steps[0], steps[-1])] if self.accumulates else [(s, s) for s in steps]
@@ -163,7 +170,7 @@ class Plan:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(w.values.nbytes for s in self.stages for w in s.params.values() if isinstance(w, Weights))
+        return sum(w.values.nbytes for s in self.stages for w in s.weights)
 
     @property
     def maps(self) -> list[FeatureMap]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinyswitch.compiler.fixedpoint import quantize_multiplier
 from tinyswitch.compiler.plan import FeatureMap, Paired, Planar, Records, Stage, Weights, pair_words
 from tinyswitch.compiler.stages.common import fold_zero_point
 from tinyswitch.errors import TinyswitchError
@@ -186,9 +187,23 @@ def _add(stage: Stage) -> None:
     }
 
 
+def _dense(stage: Stage) -> None:
+    if stage.params["per_pixel"] or stage.inputs[0].constant is not None:
+        return
+    pairs = [quantize_multiplier(float(scale)) for scale in stage.params["scale"]]
+    stage.kernel, stage.struct = "ts_dense_dsp", "ts_dense_dsp_params"
+    stage.params = {
+        "dense": stage.params,
+        "multiplier": np.array([m for m, _ in pairs], np.int32),
+        "shift": np.array([s for _, s in pairs], np.int8),
+    }
+    stage.scratch_bytes += stage.inputs[0].row_bytes // 4 * 8
+
+
 _REPLACE: dict[str, Callable[[Stage], None]] = {
     "ts_add": _add,
     "ts_conv": _conv,
+    "ts_dense": _dense,
     "ts_pointwise": _pointwise,
 }
 
