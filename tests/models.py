@@ -66,6 +66,9 @@ class OneOperator:
         scale = (self.rng.uniform(0.2, 3.0, count) / (127 * np.sqrt(taps))).astype(np.float32)
         scale *= self.rng.choice([1, 1, 1, -1], count)  # some converters write negative scales
         weights = self.rng.integers(-128, 128, shape)
+        across = [1] * len(shape)
+        across[axis] = count
+        weights = np.where(scale.reshape(across) < 0, np.maximum(weights, -127), weights)  # as converters do
         bias = self.rng.integers(-20000, 20000, outputs)
         return (
             self.writer.tensor(shape, scale=scale, axis=axis, data=weights),

@@ -27,7 +27,7 @@ Outputs = list[np.ndarray]  # of a frame: one (height, width, channels) an outpu
 class NativeModel:
     """A ``.tflite`` compiled with one or several sets of kernels.
 
-    An access outside the arena or a table, and undefined behaviour, fail the test with the sanitizer's report.
+    An access outside the arena or a table, and undefined behaviour, fail the test with a sanitizer's report.
     """
 
     def __init__(self, path: Path, folder: Path, kernels: Sequence[str] = KERNELS):
@@ -37,7 +37,7 @@ class NativeModel:
         compiler("cc", *FLAGS, *SANITIZE, "-fPIC", "-shared", *map(str, sources), "-o", str(self._tables))
 
     def run(self, frames: Sequence[np.ndarray]) -> dict[str, list[Outputs]]:
-        """For each set of kernels the outputs of each frame (height, width, channels) of the input's dtype."""
+        """By set of kernels the outputs of each frame, (height, width, channels) of the input's dtype."""
         plan = next(iter(self.plans.values()))
         done = subprocess.run(
             [_program(), self._tables, str(len(frames))],

@@ -1,4 +1,4 @@
-"""Every operator, with every set of kernels, against LiteRT's reference kernels, bit for bit, on random shapes and quantisations."""
+"""Every operator and set of kernels against LiteRT's reference, bit for bit, on random shapes and scales."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_pad_folds_into_convolution(m, border, w, depthwise, scale, zero_point):
     kind, more = ("DepthwiseConv2D", {"depthMultiplier": 1}) if depthwise else ("Conv2D", {})
     name = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
     m.writer.op(name, [padded, weights, bias], [y], window_options(kind, w, **more, **dilations_of(w)))
-    assert "ts_pad" not in sum(kernels_of(m.check(y)).values(), [])
+    assert not any("ts_pad" in kernels for kernels in kernels_of(m.check(y)).values())
 
 
 @few
