@@ -85,6 +85,17 @@ static inline int32_t ts_smmlar(int32_t a, int32_t b, int32_t acc) {
 #endif
 }
 
+/* acc + the sum of four bytes, taken as unsigned. */
+static inline uint32_t ts_usada8(uint32_t bytes, uint32_t acc) {
+#if TS_DSP_ASM
+    uint32_t sum;
+    __asm__("usada8 %0, %1, %2, %3" : "=r"(sum) : "r"(bytes), "r"(0), "r"(acc));
+    return sum;
+#else
+    return acc + (bytes & 0xFFu) + (bytes >> 8 & 0xFFu) + (bytes >> 16 & 0xFFu) + (bytes >> 24);
+#endif
+}
+
 static inline int32_t ts_ssat8(int32_t x) {
 #if TS_DSP_ASM
     __asm__("ssat %0, #8, %0" : "+r"(x));

@@ -27,80 +27,45 @@ static rows_inside find_rows(const ts_engine *e, const ts_stage *stage, uint32_t
     return r;
 }
 
+static int32_t sum_of(const int8_t *w, uint32_t n) {
+    uint32_t sum = 0; /* of the taps + 128 */
+    uint32_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        sum = ts_usada8(ts_load4(w + i) ^ 0x80808080u, sum);
+    }
+    for (; i < n; i++) {
+        sum += (uint32_t)(w[i] + 128);
+    }
+    return (int32_t)sum - (int32_t)(128 * n);
+}
+
 /* The bias has the zero point of all taps folded in; this takes that of the rows outside out again. */
 static int32_t outside(const ts_depthwise_dsp_params *p, const rows_inside *r, const int8_t *w) {
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < r->first * p->taps; i++) {
-        sum += w[i];
-    }
-    for (uint32_t i = r->last * p->taps; i < (uint32_t)p->taps * p->taps; i++) {
-        sum += w[i];
-    }
-    return sum * p->input_zero_point;
+    const uint32_t above = r->first * p->taps, below = ((uint32_t)p->taps - r->last) * p->taps;
+    return (sum_of(w, above) + sum_of(w + r->last * p->taps, below)) * p->input_zero_point;
 }
 
-/* Pairs of outputs to to[0] and to[4], `step` bytes from pair to pair; short finish. 17 instructions a pair. */
-#if TS_DSP_ASM
-__attribute__((naked)) static void finish_pairs(UNUSED const int32_t *acc, UNUSED uint32_t pairs,
-                                                UNUSED const ts_finish *f, UNUSED int16_t *to,
-                                                UNUSED uint32_t step) {
-    __asm__ volatile("push {r4-r8, lr}\n\t"
-                     "ldr r4, [sp, #24]\n\t"    /* step */
-                     "ldm r2, {r5, r6, r7}\n\t" /* multiplier, round, shift */
-                     "1:\n\t"
-                     "ldr r12, [r0, #4]\n\t"
-                     "ldr lr, [r0], #8\n\t"
-                     "smmlar r12, r12, r5, r12\n\t"
-                     "smmlar lr, lr, r5, lr\n\t"
-                     "add r12, r12, r12, asr #31\n\t"
-                     "add lr, lr, lr, asr #31\n\t"
-                     "add r12, r6\n\t"
-                     "add lr, r6\n\t"
-                     "asr r12, r12, r7\n\t"
-                     "asr lr, lr, r7\n\t"
-                     "ssat r12, #8, r12\n\t"
-                     "ssat lr, #8, lr\n\t"
-                     "strh r12, [r3, #8]\n\t"
-                     "strh lr, [r3]\n\t"
-                     "add r3, r4\n\t"
-                     "subs r1, #1\n\t"
-                     "bne 1b\n\t"
-                     "pop {r4-r8, pc}\n\t");
-}
-#else
-static void finish_pairs(const int32_t *acc, uint32_t pairs, const ts_finish *f, int16_t *to, uint32_t step) {
-    for (; pairs > 0; pairs--, acc += 2, to += step / sizeof *to) {
-        to[0] = (int16_t)ts_finish_int8(acc[0], *f);
-        to[4] = (int16_t)ts_finish_int8(acc[1], *f);
-    }
-}
-#endif
-
-/* A channel's outputs, interleaved. */
-static void finish_row(const ts_requant_dsp *q, uint32_t channel, const int32_t *acc, uint32_t pixels,
-                       int8_t *to, uint32_t pixel_step) {
-    const ts_finish f = ts_finish_of(q, channel);
-    for (uint32_t x = 0; x < pixels; x++, to += pixel_step) {
-        *to = q->is_short ? (int8_t)ts_finish_int8(acc[x], f) : ts_finish_any(acc[x], f, q);
+/* One channel, whatever its clamp and shift. */
+static void any_channel(const ts_depthwise_dsp_params *p, ts_window_run run, uint32_t c, uint32_t pixels,
+                        ts_window_kernel kernel) {
+    const ts_finish f = ts_finish_of(&p->requant, c);
+    run.channels = 1;
+    run.pairs = 0;
+    run.tail = 0;
+    kernel(&run);
+    int16_t *paired = (int16_t *)run.to + c / 4 * 8 + (c & 1u) * 2 + (c >> 1 & 1u);
+    int8_t *pixel = (int8_t *)run.to + c;
+    for (uint32_t x = 0; x < pixels; x++) {
+        const int8_t value = ts_finish_any(run.acc[x], f, &p->requant);
+        if (p->paired) {
+            paired[x / 2 * (run.step / 2) + x % 2 * 4] = value;
+        } else {
+            pixel[x * run.step] = value;
+        }
     }
 }
 
-/* The same, widened to int16 and paired (matmul.h). An odd last pixel is paired with what follows it. */
-static void finish_paired(const ts_requant_dsp *q, uint32_t channel, const int32_t *acc, uint32_t pixels,
-                          int8_t *row, uint32_t words) {
-    /* of 4 channels: 0, 2, 1, 3 */
-    const uint32_t place = channel / 4 * 8 + (channel & 1u) * 2 + (channel >> 1 & 1u);
-    int16_t *to = (int16_t *)(void *)row + place;
-    const ts_finish f = ts_finish_of(q, channel);
-    if (q->is_short) {
-        finish_pairs(acc, (pixels + 1) / 2, &f, to, words * sizeof(int32_t));
-        return;
-    }
-    for (uint32_t x = 0; x < pixels; x += 2, to += 2 * words) {
-        to[0] = ts_finish_any(acc[x], f, q);
-        to[4] = ts_finish_any(acc[x + 1], f, q);
-    }
-}
+enum { CHANNELS = 32 }; /* whose starts are worked out at a time */
 
 void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) {
     const ts_depthwise_dsp_params *p = stage->params;
@@ -109,22 +74,49 @@ void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
     const rows_inside r = find_rows(e, stage, step);
     const ts_window_kernel kernel = ts_window_kernel_for(p->taps, p->stride);
     const uint32_t taps = (uint32_t)p->taps * p->taps;
-    const uint32_t words = ts_pair_words(out->channels);
     const int all = r.first == 0 && r.last == p->taps;
-    int8_t *dst = ts_row_out(e, stage->output, step);
+    int32_t starts[CHANNELS] = {0};
     ts_window_run run = {
-        .acc = ts_scratch(e, stage), .quads = ((uint32_t)out->width + 3) / 4, .end = r.rows + r.last};
-    const int8_t *w = p->weights;
-    for (uint32_t c = 0; c < out->channels; c++, w += taps) {
-        run.start = ts_bias_of(p->requant.channels[c]) + (all ? 0 : outside(p, &r, w));
-        run.rows = r.rows + r.first;
-        run.w = w + r.first * p->taps;
-        kernel(&run);
-        run.offset += (uint32_t)in->width + p->planar.margin;
-        if (p->paired) {
-            finish_paired(&p->requant, c, run.acc, out->width, dst, words);
-        } else {
-            finish_row(&p->requant, c, run.acc, out->width, dst + c, out->channels);
+        .acc = ts_scratch(e, stage),
+        .quads = ((uint32_t)out->width + 3) / 4,
+        .rows = r.rows + r.first,
+        .end = r.rows + r.last,
+        .w = p->weights + r.first * p->taps,
+        .channel_step = (uint32_t)in->width + p->planar.margin,
+        .skip = taps - (r.last - r.first) * p->taps,
+        .q = p->requant.channels,
+        .to = ts_row_out(e, stage->output, step),
+        .step = p->paired ? 4 * ts_pair_words(out->channels) : out->channels,
+        .pairs = p->paired ? (out->width + 1u) / 2 : out->width / 2u,
+        .tail = p->paired ? 0 : out->width % 2u,
+        .round = 2 * p->requant.zero_point + 1,
+        .start_step = all ? 0 : sizeof starts[0],
+        .paired = p->paired,
+    };
+    for (uint32_t c = 0; c < out->channels; c += run.channels) {
+        const uint32_t left = out->channels - c;
+        const uint32_t some = all ? left : left < CHANNELS ? left : CHANNELS;
+        for (uint32_t i = 0; !all && i < some; i++) {
+            starts[i] = outside(p, &r, p->weights + (c + i) * taps);
         }
+        run.start = starts;
+        if (p->requant.is_short) {
+            run.channels = some;
+            kernel(&run);
+            run.channels = some;
+            continue;
+        }
+        ts_window_run one = run;
+        for (uint32_t i = 0; i < some; i++) {
+            any_channel(p, one, c + i, out->width, kernel);
+            one.offset += one.channel_step;
+            one.w += taps;
+            one.q++;
+            one.start += one.start_step / sizeof *one.start;
+        }
+        run.offset = one.offset;
+        run.w = one.w;
+        run.q = one.q;
+        run.channels = some;
     }
 }

@@ -1,6 +1,7 @@
 #include "window.h"
 
 #include "armv7em.h"
+#include "finish.h"
 
 /* The assembly keeps the taps of a row in registers, as pairs that fit the pairs SXTB16 makes of four pixels:
  *
@@ -8,45 +9,115 @@
  *   A (w0, w2)  B (w1, w3)  C (w2, w4)  D (w4, w6)  E (w3, w5)
  *
  * A product of two neighbours in a pair is SMLAD, one half alone SMLA<half of x><half of w>. Four accumulators,
- * r8-r11, are loaded and stored by one LDM and STM. r0 acc, r1 x, r3 quads left, [sp] the run.
+ * r8-r11, are loaded and stored by one LDM and STM. r0 acc, r1 x, r3 quads left; r7 the run between rows.
  */
 
 #if TS_DSP_ASM
 
 #define WINDOW(name) __attribute__((naked)) static void name(UNUSED ts_window_run *run)
 
+/* A channel begins: acc = bias + start. */
 #define ENTER                                                                                                \
     "push {r0, r4-r11, lr}\n\t"                                                                              \
-    "ldr r12, [r0]\n\t"                                                                                      \
-    "ldrd r8, r3, [r0, #4]\n\t"                                                                              \
+    "mov r7, r0\n\t"                                                                                         \
+    "3:\n\t"                                                                                                 \
+    "ldr r4, [r7, #32]\n\t"                                                                                  \
+    "ldrd r5, r6, [r7, #60]\n\t"                                                                             \
+    "ldr r8, [r4, #4]\n\t"                                                                                   \
+    "ldr r9, [r5]\n\t"                                                                                       \
+    "add r5, r6\n\t"                                                                                         \
+    "str r5, [r7, #60]\n\t"                                                                                  \
+    "add r8, r9, r8, asr #5\n\t"                                                                             \
+    "ldrd r12, r3, [r7]\n\t"                                                                                 \
+    "ldr r4, [r7, #8]\n\t"                                                                                   \
     "mov r9, r8\n\t"                                                                                         \
     "mov r10, r8\n\t"                                                                                        \
     "mov r11, r8\n\t"                                                                                        \
     "0: stmia r12!, {r8, r9, r10, r11}\n\t"                                                                  \
     "subs r3, #1\n\t"                                                                                        \
-    "bne 0b\n\t"                                                                                             \
-    "mov r7, r0\n\t"
-/* r7: the run */
+    "bne 0b\n\t"
+/* r4: where the next row's pointer is */
 #define NEXT_ROW(taps)                                                                                       \
     "2:\n\t"                                                                                                 \
-    "ldr r4, [r7, #12]\n\t"                                                                                  \
-    "ldrd r5, r2, [r7, #20]\n\t"                                                                             \
+    "ldrd r5, r2, [r7, #16]\n\t"                                                                             \
     "ldr r1, [r4], #4\n\t"                                                                                   \
     "add r6, r2, #" #taps "\n\t"                                                                             \
-    "str r4, [r7, #12]\n\t"                                                                                  \
-    "str r6, [r7, #24]\n\t"                                                                                  \
+    "str r4, [r7, #76]\n\t"                                                                                  \
+    "str r6, [r7, #20]\n\t"                                                                                  \
     "add r1, r5\n\t"                                                                                         \
-    "ldr r0, [r7]\n\t"                                                                                       \
-    "ldr r3, [r7, #8]\n\t"
+    "ldrd r0, r3, [r7]\n\t"
 #define LOOP "1:\n\tldm r0, {r8, r9, r10, r11}\n\t"
 #define KEEP "stmia r0!, {r8, r9, r10, r11}\n\t"
+/* One output in r12, another in lr: finish.h with multiplier r5, round r2, shift r6. */
+#define FINISH_TWO                                                                                           \
+    "ldr r12, [r0, #4]\n\t"                                                                                  \
+    "ldr lr, [r0], #8\n\t"                                                                                   \
+    "smmlar r12, r12, r5, r12\n\t"                                                                           \
+    "smmlar lr, lr, r5, lr\n\t"                                                                              \
+    "add r12, r12, r12, asr #31\n\t"                                                                         \
+    "add lr, lr, lr, asr #31\n\t"                                                                            \
+    "add r12, r2\n\t"                                                                                        \
+    "add lr, r2\n\t"                                                                                         \
+    "asr r12, r6\n\t"                                                                                        \
+    "asr lr, r6\n\t"                                                                                         \
+    "ssat r12, #8, r12\n\t"                                                                                  \
+    "ssat lr, #8, lr\n\t"
+/* The row is done; after the last one the channel is finished and stored, and the next begins. */
 #define LEAVE                                                                                                \
     "subs r3, #1\n\t"                                                                                        \
     "bne 1b\n\t"                                                                                             \
     "ldr r7, [sp]\n\t"                                                                                       \
-    "ldrd r4, r5, [r7, #12]\n\t"                                                                             \
+    "ldr r4, [r7, #76]\n\t"                                                                                  \
+    "ldr r5, [r7, #12]\n\t"                                                                                  \
     "cmp r4, r5\n\t"                                                                                         \
     "bne 2b\n\t"                                                                                             \
+    "ldrd r3, r0, [r7, #68]\n\t" /* channel, paired */                                                       \
+    "ldr r4, [r7, #32]\n\t"                                                                                  \
+    "ldrd r8, r9, [r7, #40]\n\t" /* to, step */                                                              \
+    "ldr r1, [r7, #48]\n\t"      /* pairs */                                                                 \
+    "ldrd r5, r6, [r4], #8\n\t"                                                                              \
+    "ldr r10, [r7, #56]\n\t"                                                                                 \
+    "str r4, [r7, #32]\n\t"                                                                                  \
+    "and r6, #31\n\t"                                                                                        \
+    "sub r2, r6, #1\n\t"                                                                                     \
+    "lsl r2, r10, r2\n\t"                                                                                    \
+    "add r10, r3, #1\n\t"                                                                                    \
+    "str r10, [r7, #68]\n\t"                                                                                 \
+    "cmp r0, #0\n\t"                                                                                         \
+    "beq.w 5f\n\t"                                                                                           \
+    "ldr r0, [r7]\n\t"                                                                                       \
+    "cmp r1, #0\n\t"                                                                                         \
+    "beq.w 7f\n\t" /* paired: halfword 8 * (c / 4) + 2 * (c & 1) + (c >> 1 & 1) */                           \
+    "bic r10, r3, #2\n\t"                                                                                    \
+    "ubfx r11, r3, #1, #1\n\t"                                                                               \
+    "add r8, r8, r10, lsl #2\n\t"                                                                            \
+    "add r8, r8, r11, lsl #1\n\t"                                                                            \
+    "4:\n\t" FINISH_TWO "strh r12, [r8, #8]\n\t"                                                             \
+    "strh lr, [r8]\n\t"                                                                                      \
+    "add r8, r9\n\t"                                                                                         \
+    "subs r1, #1\n\t"                                                                                        \
+    "bne 4b\n\t"                                                                                             \
+    "b 7f\n\t"                                                                                               \
+    "5: add r8, r3\n\t" /* interleaved */                                                                    \
+    "ldr r0, [r7]\n\t"                                                                                       \
+    "ldr r4, [r7, #52]\n\t" /* tail */                                                                       \
+    "cbz r1, 9f\n\t"                                                                                         \
+    "6:\n\t" FINISH_TWO "strb lr, [r8]\n\t"                                                                  \
+    "strb r12, [r8, r9]\n\t"                                                                                 \
+    "add r8, r8, r9, lsl #1\n\t"                                                                             \
+    "subs r1, #1\n\t"                                                                                        \
+    "bne 6b\n\t"                                                                                             \
+    "9: cbz r4, 7f\n\t" FINISH_TWO "strb lr, [r8]\n\t"                                                       \
+    "7:\n\t"                                                                                                 \
+    "ldrd r4, r5, [r7, #16]\n\t"  /* offset, w */                                                            \
+    "ldrd r6, r10, [r7, #24]\n\t" /* channel step, skip */                                                   \
+    "ldr r1, [r7, #36]\n\t"                                                                                  \
+    "add r4, r6\n\t"                                                                                         \
+    "add r5, r10\n\t"                                                                                        \
+    "strd r4, r5, [r7, #16]\n\t"                                                                             \
+    "subs r1, #1\n\t"                                                                                        \
+    "str r1, [r7, #36]\n\t"                                                                                  \
+    "bne.w 3b\n\t"                                                                                           \
     "pop {r0, r4-r11, pc}\n\t"
 /* pixels at [r1 + offset] */
 #define PIXELS(offset) "ldr r12, [r1, #" #offset "]\n\tsxtb16 lr, r12, ror #8\n\tsxtb16 r12, r12\n\t"
@@ -173,17 +244,41 @@ WINDOW(window_3_2) {
 
 #else
 
-static inline void window(ts_window_run *run, uint32_t taps, uint32_t stride) {
-    for (uint32_t i = 0; i < 4 * run->quads; i++) {
-        run->acc[i] = run->start;
+static void store(ts_window_run *run) {
+    const int32_t s = ts_shift_of(*run->q);
+    if (run->pairs + run->tail == 0) {
+        return;
     }
-    for (; run->rows < run->end; run->rows++, run->w += taps) {
-        const int8_t *x = *run->rows + run->offset;
+    const ts_finish f = {run->q->multiplier, run->round * (1 << (s - 1)), s};
+    const uint32_t c = run->channel;
+    int16_t *paired = (int16_t *)run->to + 8 * (c / 4) + 2 * (c & 1u) + (c >> 1 & 1u);
+    int8_t *pixel = (int8_t *)run->to + c;
+    for (uint32_t i = 0; i < 2 * run->pairs + run->tail; i++) {
+        const int32_t value = ts_finish_int8(run->acc[i], f);
+        if (run->paired) {
+            paired[i / 2 * (run->step / 2) + i % 2 * 4] = (int16_t)value;
+        } else {
+            pixel[i * run->step] = (int8_t)value;
+        }
+    }
+}
+
+static inline void window(ts_window_run *run, uint32_t taps, uint32_t stride) {
+    for (; run->channels > 0; run->channels--, run->q++, run->channel++) {
         for (uint32_t i = 0; i < 4 * run->quads; i++) {
-            for (uint32_t k = 0; k < taps; k++) {
-                run->acc[i] += run->w[k] * x[i * stride + k];
+            run->acc[i] = ts_bias_of(*run->q) + *run->start;
+        }
+        for (const int8_t *const *row = run->rows; row < run->end; row++, run->w += taps) {
+            for (uint32_t i = 0; i < 4 * run->quads; i++) {
+                for (uint32_t k = 0; k < taps; k++) {
+                    run->acc[i] += run->w[k] * (*row + run->offset)[i * stride + k];
+                }
             }
         }
+        store(run);
+        run->offset += run->channel_step;
+        run->w += run->skip;
+        run->start += run->start_step / sizeof *run->start;
     }
 }
 
