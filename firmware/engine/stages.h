@@ -184,7 +184,7 @@ void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t s
 
 /* CONV_2D of one group, by gathering windows. The zero point is folded into the bias. Scratch: with n =
  * ts_pair_words(taps * channels in), n * (1 + TS_CONV_PIXELS / 2) words and n * TS_CONV_PIXELS bytes. */
-enum { TS_CONV_PIXELS = 16 }; /* gathered at a time; even */
+enum { TS_CONV_PIXELS = 32 }; /* gathered at a time; even */
 typedef struct ts_conv_dsp_params {
     const int8_t *weights; /* [channel out][tap y][tap x][channel in] */
     ts_requant_dsp requant;

@@ -2,27 +2,26 @@
 #include "matmul.h"
 
 /* A stretch of one input row under the window's row, the zero point where it leaves the map. */
-static void copy_taps(const ts_conv_dsp_params *p, const ts_tensor *in, const int8_t *row, int32_t x0,
-                      int8_t *to) {
-    const ts_window *win = &p->window;
+static void copy_clipped(const ts_conv_dsp_params *p, const ts_tensor *in, const int8_t *row, int32_t x0,
+                         int8_t *to) {
     const int32_t depth = in->channels;
-    if (win->dilation_x == 1 && x0 >= 0 && x0 + win->width <= in->width) {
-        const int8_t *from = row + x0 * depth;
-        int32_t n = win->width * depth;
-        for (; n >= 4; n -= 4, from += 4, to += 4) {
-            memcpy(to, from, 4);
-        }
-        for (; n > 0; n--) {
-            *to++ = *from++;
-        }
-        return;
-    }
-    for (int32_t kx = 0; kx < win->width; kx++, to += depth) {
-        const int32_t x = x0 + kx * win->dilation_x;
+    for (int32_t kx = 0; kx < p->window.width; kx++, to += depth) {
+        const int32_t x = x0 + kx * p->window.dilation_x;
         if (x < 0 || x >= in->width) {
             memset(to, p->input_zero_point, (size_t)depth);
         } else {
             memcpy(to, row + x * depth, (size_t)depth);
+        }
+    }
+}
+
+/* The same for `pixels` windows that lie inside and have pixels behind them: whole words, so a little too much, which
+ * the window's next row or weights of 0 make good. */
+static void copy_inside(const int8_t *from, uint32_t step, uint32_t bytes, uint32_t pixels, int8_t *to,
+                        uint32_t stride) {
+    for (; pixels > 0; pixels--, from += step, to += stride) {
+        for (uint32_t i = 0; i < bytes; i += 4) {
+            memcpy(to + i, from + i, 4);
         }
     }
 }
@@ -34,17 +33,25 @@ static void gather(const ts_engine *e, const ts_stage *stage, uint32_t step, uin
     const ts_window *win = &p->window;
     const ts_tensor *in = ts_tensor_at(e, stage->inputs[0]);
     const uint32_t bytes = (uint32_t)win->width * in->channels;
+    const int loose = stride - win->height * bytes >= (-bytes & 3u); /* room for whole words */
     for (int32_t ky = 0; ky < win->height; ky++) {
         const int32_t y = (int32_t)(step * win->stride_y) - win->pad_top + ky * win->dilation_y;
         const int inside = y >= 0 && y < in->height;
         const int8_t *row = inside ? ts_row(e, stage->inputs[0], (uint32_t)y) : NULL;
         int8_t *to = windows + (uint32_t)ky * bytes;
-        int32_t x0 = (int32_t)(first * win->stride_x) - win->pad_left;
-        for (uint32_t i = 0; i < pixels; i++, to += stride, x0 += win->stride_x) {
-            if (inside) {
-                copy_taps(p, in, row, x0, to);
+        for (uint32_t i = 0; i < pixels;) {
+            const int32_t x0 = (int32_t)((first + i) * win->stride_x) - win->pad_left;
+            const int32_t behind = in->width - 1 - win->width - x0; /* one pixel more than the window's */
+            if (!inside) {
+                memset(to + i++ * stride, p->input_zero_point, bytes);
+            } else if (win->dilation_x != 1 || x0 < 0 || behind < 0 || in->channels < 3 || !loose) {
+                copy_clipped(p, in, row, x0, to + i++ * stride);
             } else {
-                memset(to, p->input_zero_point, bytes);
+                const uint32_t possible = (uint32_t)behind / win->stride_x + 1;
+                const uint32_t some = possible < pixels - i ? possible : pixels - i;
+                copy_inside(row + x0 * in->channels, (uint32_t)win->stride_x * in->channels, bytes, some,
+                            to + i * stride, stride);
+                i += some;
             }
         }
     }

@@ -64,16 +64,20 @@ void ts_widen(const int8_t *a, const int8_t *b, uint32_t channels, uint32_t *to)
     }
 }
 
-/* Two outputs of some pixels. The assembly below knows the offsets. */
+/* Some outputs, two at a time, of some pixels. The assembly below knows the offsets. */
 typedef struct {
-    const uint32_t *x;         /*  0: paired pixels */
-    const uint32_t *w, *w_end; /*  4,  8: widened weights of the two outputs */
-    const ts_channel *q;       /* 12: of the two outputs */
-    int32_t round;             /* 16: 2 * zero_point + 1 */
-    int8_t *to;                /* 20: first pixel's first output */
-    uint32_t channel_step;     /* 24 */
-    uint32_t pixel_step;       /* 28 */
-    uint32_t pixels;           /* 32: >= 1 */
+    const uint32_t *x;     /*  0: paired pixels */
+    uint32_t *w, *w_end;   /*  4,  8: room for the widened weights of two outputs */
+    const ts_channel *q;   /* 12: of the first output */
+    int32_t round;         /* 16: 2 * zero_point + 1 */
+    int8_t *to;            /* 20: first pixel's first output */
+    uint32_t channel_step; /* 24 */
+    uint32_t pixel_step;   /* 28 */
+    uint32_t pixels;       /* 32: >= 1 */
+    uint32_t twos;         /* 36: outputs / 2, >= 1 */
+    const int8_t *weights; /* 40: of the first output */
+    uint32_t channels;     /* 44: bytes from output to output */
+    uint32_t groups;       /* 48: times 4 weights to widen; 0: w holds them already */
 } block;
 
 #if TS_DSP_ASM
@@ -93,6 +97,15 @@ typedef struct {
 
 /* One instruction on each accumulator: those of output 0 with r5, of output 1 with r6. */
 #define EACH(op) op(r2, r5) op(r3, r6) op(r12, r5) op(lr, r6)
+/* The same for pixel 0 alone, which lies beside what is no pixel. */
+#define PRODUCTS_OF_ONE                                                                                      \
+    "ldrd r4, r5, [r0], #16\n\t"                                                                             \
+    "ldmia r1!, {r8, r9, r10, r11}\n\t"                                                                      \
+    "smlad r2, r4, r8, r2\n\t"                                                                               \
+    "smlad r3, r4, r10, r3\n\t"                                                                              \
+    "smlad r2, r5, r9, r2\n\t"                                                                               \
+    "smlad r3, r5, r11, r3\n\t"
+#define OF_ONE(op) op(r2, r5) op(r3, r6)
 #define MULTIPLY(acc, p) "smmlar " #acc ", " #acc ", " #p ", " #acc "\n\t"
 #define SIGN(acc, p) "add " #acc ", " #acc ", " #acc ", asr #31\n\t"
 #define ROUND(acc, p) "add " #acc ", " #acc ", " #p "\n\t"
@@ -100,59 +113,105 @@ typedef struct {
 #define SATURATE(acc, p) "ssat " #acc ", #8, " #acc "\n\t"
 
 /* Stack: 0 bias, 8 multiplier, 16 round, 24 shift, of two outputs each; 32 weights, 36 their end, 40 to,
- * 44 channel step, 48 pixel step, 52 pixels left. 23 instructions for 32 multiply-accumulates, and 42 for the start,
- * finish and store of four outputs. The second pixel is stored first: of an odd last one only the first stays. */
-__attribute__((naked)) static void run(UNUSED const block *b) {
-    __asm__ volatile("push {r4-r11, lr}\n\t"
-                     "sub sp, #60\n\t"
-                     "ldm r0, {r0, r1, r2, r3, r4, r5, r6, r7, r8}\n\t"
-                     "strd r1, r2, [sp, #32]\n\t"
-                     "strd r5, r6, [sp, #40]\n\t"
-                     "strd r7, r8, [sp, #48]\n\t"
-                     "ldm r3, {r5, r6, r7, r8}\n\t"
-                     "strd r5, r7, [sp, #8]\n\t"
-                     "asr r9, r6, #5\n\t"
-                     "asr r10, r8, #5\n\t"
-                     "strd r9, r10, [sp]\n\t"
-                     "and r6, #31\n\t"
-                     "and r8, #31\n\t"
-                     "strd r6, r8, [sp, #24]\n\t"
-                     "sub r6, #1\n\t"
-                     "sub r8, #1\n\t"
-                     "lsl r6, r4, r6\n\t"
-                     "lsl r8, r4, r8\n\t"
-                     "strd r6, r8, [sp, #16]\n\t"
-                     "1:\n\t"
-                     "ldrd r2, r3, [sp]\n\t"
-                     "ldr r1, [sp, #32]\n\t"
-                     "mov r12, r2\n\t"
-                     "mov lr, r3\n\t"
-                     "2:\n\t" PRODUCTS PRODUCTS "ldr r4, [sp, #36]\n\t"
-                     "cmp r1, r4\n\t"
-                     "bne 2b\n\t"
-                     "ldrd r5, r6, [sp, #8]\n\t" EACH(MULTIPLY) EACH(SIGN) "ldrd r5, r6, [sp, #16]\n\t" EACH(
-                         ROUND) "ldrd r5, r6, [sp, #24]\n\t" EACH(SHIFT)
-                         EACH(SATURATE) "ldrd r5, r6, [sp, #40]\n\t"
-                                        "ldrd r7, r8, [sp, #48]\n\t"
-                                        "subs r8, #2\n\t"
-                                        "it mi\n\t"
-                                        "movmi r7, #0\n\t"
-                                        "add r9, r5, r7\n\t"
-                                        "strb r12, [r9]\n\t"
-                                        "strb lr, [r9, r6]\n\t"
-                                        "strb r2, [r5]\n\t"
-                                        "strb r3, [r5, r6]\n\t"
-                                        "add r9, r7\n\t"
-                                        "str r9, [sp, #40]\n\t"
-                                        "str r8, [sp, #52]\n\t"
-                                        "bgt 1b\n\t"
-                                        "add sp, #60\n\t"
-                                        "pop {r4-r11, pc}\n\t");
+ * 44 channel step, 48 pixel step, 52 pixels left - 2; 56 block. 23 instructions for 32 multiply-accumulates, 40 for the
+ * start, finish and store of four outputs, 8 to widen 8 weights, 38 for each two outputs. */
+__attribute__((naked)) static void run(UNUSED block *b) {
+    __asm__ volatile(
+        "push {r4-r11, lr}\n\t"
+        "sub sp, #60\n\t"
+        "str r0, [sp, #56]\n\t"
+        "mov r12, r0\n\t"
+        "3:\n\t" /* two outputs; r12: block */
+        "ldrd r4, r5, [r12, #40]\n\t"
+        "ldr r2, [r12, #48]\n\t"
+        "ldr r3, [r12, #4]\n\t"
+        "add r1, r4, r5\n\t"
+        "mov r0, r4\n\t"
+        "add r4, r1, r5\n\t"
+        "str r4, [r12, #40]\n\t"
+        "lsrs r2, r2, #1\n\t" /* carry: an odd group */
+        "bcc 4f\n\t" GROUP(
+            0) "adds r0, #4\n\t"
+               "adds r1, #4\n\t"
+               "4: cbz r2, 6f\n\t"
+               "5:\n\t" GROUP(0) GROUP(
+                   4) "adds r0, #8\n\t"
+                      "adds r1, #8\n\t"
+                      "subs r2, #1\n\t"
+                      "bne 5b\n\t"
+                      "6: ldr r12, [sp, #56]\n\t"
+                      "ldm r12, {r0, r1, r2, r3, r4, r5, r6, r7, r8}\n\t"
+                      "sub r8, #2\n\t"
+                      "strd r1, r2, [sp, #32]\n\t"
+                      "strd r5, r6, [sp, #40]\n\t"
+                      "strd r7, r8, [sp, #48]\n\t"
+                      "add r5, r5, r6, lsl #1\n\t"
+                      "str r5, [r12, #20]\n\t"
+                      "mov r9, r8\n\t"
+                      "ldmia r3!, {r5, r6, r7, r8}\n\t"
+                      "str r3, [r12, #12]\n\t"
+                      "strd r5, r7, [sp, #8]\n\t"
+                      "asr r10, r6, #5\n\t"
+                      "asr r11, r8, #5\n\t"
+                      "strd r10, r11, [sp]\n\t"
+                      "and r6, #31\n\t"
+                      "and r8, #31\n\t"
+                      "strd r6, r8, [sp, #24]\n\t"
+                      "sub r6, #1\n\t"
+                      "sub r8, #1\n\t"
+                      "lsl r6, r4, r6\n\t"
+                      "lsl r8, r4, r8\n\t"
+                      "strd r6, r8, [sp, #16]\n\t"
+                      "cmp r9, #0\n\t"
+                      "blt 7f\n\t"
+                      "1:\n\t" /* two pixels */
+                      "ldrd r2, r3, [sp]\n\t"
+                      "ldr r1, [sp, #32]\n\t"
+                      "mov r12, r2\n\t"
+                      "mov lr, r3\n\t"
+                      "2:\n\t" PRODUCTS PRODUCTS "ldr r4, [sp, #36]\n\t"
+                      "cmp r1, r4\n\t"
+                      "bne 2b\n\t"
+                      "ldrd r5, r6, [sp, #8]\n\t" EACH(MULTIPLY) EACH(SIGN) "ldrd r5, r6, [sp, #16]\n\t" EACH(
+                          ROUND) "ldrd r5, r6, [sp, #24]\n\t" EACH(SHIFT)
+                          EACH(SATURATE) "ldrd r5, r6, [sp, #40]\n\t"
+                                         "ldrd r7, r8, [sp, #48]\n\t"
+                                         "strb r2, [r5]\n\t"
+                                         "strb r3, [r5, r6]\n\t"
+                                         "add r5, r7\n\t"
+                                         "strb r12, [r5]\n\t"
+                                         "strb lr, [r5, r6]\n\t"
+                                         "add r5, r7\n\t"
+                                         "subs r8, #2\n\t"
+                                         "str r5, [sp, #40]\n\t"
+                                         "str r8, [sp, #52]\n\t"
+                                         "bge 1b\n\t"
+                                         "adds r8, #1\n\t"
+                                         "bne 9f\n\t"
+                                         "7:\n\t" /* an odd last pixel */
+                                         "ldrd r2, r3, [sp]\n\t"
+                                         "ldr r1, [sp, #32]\n\t"
+                                         "8:\n\t" PRODUCTS_OF_ONE PRODUCTS_OF_ONE "ldr r4, [sp, #36]\n\t"
+                                         "cmp r1, r4\n\t"
+                                         "bne 8b\n\t"
+                                         "ldrd r5, r6, [sp, #8]\n\t" OF_ONE(MULTIPLY)
+                                             OF_ONE(SIGN) "ldrd r5, r6, [sp, #16]\n\t" OF_ONE(
+                                                 ROUND) "ldrd r5, r6, [sp, #24]\n\t" OF_ONE(SHIFT)
+                                                 OF_ONE(SATURATE) "ldrd r5, r6, [sp, #40]\n\t"
+                                                                  "strb r2, [r5]\n\t"
+                                                                  "strb r3, [r5, r6]\n\t"
+                                                                  "9: ldr r12, [sp, #56]\n\t"
+                                                                  "ldr r4, [r12, #36]\n\t"
+                                                                  "subs r4, #1\n\t"
+                                                                  "str r4, [r12, #36]\n\t"
+                                                                  "bne.w 3b\n\t"
+                                                                  "add sp, #60\n\t"
+                                                                  "pop {r4-r11, pc}\n\t");
 }
 
 #else
 
-static void run(const block *b) {
+static void two_outputs(const block *b) {
     const uint32_t *x = b->x;
     for (uint32_t pixel = 0; pixel < b->pixels; pixel += 2) {
         int32_t acc[2][2] = {{0}}; /* pixel, output */
@@ -174,6 +233,13 @@ static void run(const block *b) {
     }
 }
 
+static void run(block *b) {
+    for (; b->twos > 0; b->twos--, b->q += 2, b->to += 2 * b->channel_step, b->weights += 2 * b->channels) {
+        widen_groups(b->weights, b->weights + b->channels, b->groups, b->w);
+        two_outputs(b);
+    }
+}
+
 #endif
 
 /* One output of every pixel, whatever its clamp and shift. w: every other pair of words of the widened weights. */
@@ -192,29 +258,47 @@ static void any_output(const block *b, const uint32_t *w, const ts_requant_dsp *
     }
 }
 
+/* Outputs from `first` on that the short way or the assembly's widening does not do. */
+static void one_by_one(block b, const ts_requant_dsp *q, uint32_t first, uint32_t outputs) {
+    for (uint32_t o = first; o < outputs; o += 2) {
+        const uint32_t both = o + 1 < outputs ? 1 : 0;
+        ts_widen(b.weights, b.weights + both * b.channels, b.channels, b.w);
+        if (both && q->is_short) {
+            b.twos = 1;
+            b.groups = 0;
+            run(&b); /* moves on to the next two */
+            continue;
+        }
+        any_output(&b, b.w, q, o, b.to);
+        if (both) {
+            any_output(&b, b.w + 2, q, o + 1, b.to + b.channel_step);
+        }
+        b.q += 2;
+        b.to += 2 * b.channel_step;
+        b.weights += 2 * b.channels;
+    }
+}
+
 void ts_matmul(const int8_t *weights, const ts_requant_dsp *q, uint32_t channels, uint32_t outputs,
                const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store) {
     block b = {.x = paired,
                .w = widened,
                .w_end = widened + ts_pair_words(channels),
+               .q = q->channels,
                .round = 2 * q->zero_point + 1,
                .to = store.base,
                .channel_step = store.channel_step,
                .pixel_step = store.pixel_step,
-               .pixels = pixels};
-    for (uint32_t o = 0; o < outputs; o += 2) {
-        const uint32_t both = o + 1 < outputs ? 1 : 0;
-        ts_widen(weights, weights + both * channels, channels, widened);
-        weights += 2 * channels;
-        b.q = q->channels + o;
-        if (both && q->is_short) {
-            run(&b);
-        } else {
-            any_output(&b, widened, q, o, b.to);
-            if (both) {
-                any_output(&b, widened + 2, q, o + 1, b.to + b.channel_step);
-            }
-        }
-        b.to += 2 * b.channel_step;
+               .pixels = pixels,
+               .twos = outputs / 2,
+               .weights = weights,
+               .channels = channels,
+               .groups = channels / 4};
+    uint32_t done = 0;
+    if (q->is_short && channels % 4 == 0 && b.twos > 0) {
+        memset(b.w_end - 4, 0, 4 * sizeof *b.w); /* what pads an odd number of groups */
+        run(&b);
+        done = outputs / 2 * 2;
     }
+    one_by_one(b, q, done, outputs);
 }

@@ -21,7 +21,7 @@ LARGEST_SHIFT = 7  # to the left, of ts_channel's code
 LEFT_SHIFT = 24  # TS_LEFT_SHIFT
 LARGEST_BIAS = 1 << 26  # beside the code in 32 bits
 LARGEST_SUM = 1 << 30  # of an accumulator, which is doubled
-CONV_PIXELS = 16  # TS_CONV_PIXELS
+CONV_PIXELS = 32  # TS_CONV_PIXELS
 WIDENED_BYTES = 1536  # of a pointwise stage's widened input at a time, about
 # Bytes that a row of dsp/window_row.c reads for four outputs, by (taps, stride).
 REACH = {(3, 1): 6, (3, 2): 9, (5, 1): 8, (5, 2): 12, (7, 1): 10, (7, 2): 13}
