@@ -8,6 +8,7 @@ from rich.table import Table
 
 from tinyswitch.compiler.kinds import kind
 from tinyswitch.compiler.memory_map import Item, MemoryMap, Segment
+from tinyswitch.compiler.plan import FeatureMap
 from tinyswitch.errors import TinyswitchError
 
 
@@ -94,11 +95,10 @@ def _place(start: int, end: int) -> tuple[str, str, str]:
 
 
 def _held(memory_map: MemoryMap, item: Item) -> str:
-    slots = memory_map.slots(item.owner)
-    if slots is None:
+    """Which rows of a map these are, and whether the place is a ring."""
+    if not isinstance(item.owner, FeatureMap):
         return ""
-    if item.rows is None:
-        return f"ring of {slots} row{'s' if slots > 1 else ''}"
-    if len(item.rows) == 1:
-        return f"row {item.rows.start} of {slots}"
-    return f"rows {item.rows.start} to {item.rows.stop - 1} of {slots}"
+    first, last = item.rows[0], item.rows[-1]
+    rows = f"row {first}" if first == last else f"rows {first} to {last}"
+    slots, height = memory_map.plan.placements[item.owner].slots, item.owner.height
+    return f"{rows} of {height}" + (f", ring of {slots}" if slots < height else "")
