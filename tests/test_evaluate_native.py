@@ -35,17 +35,17 @@ def test_digits_on_the_native_board(built, tmp_path):
     board = connect("native", "auto", built)
 
     class Killer(Client):
-        """Kills the board's process in front of the sixth image."""
+        """Kills a board's process once five images are answered; others may work beside it."""
 
         def infer(self, frame):
-            if len((out / "results.jsonl").read_text().splitlines()) == 5:
+            if len((out / "results.jsonl").read_text().splitlines()) >= 5 and board.process:
                 board.process.kill()
             return super().infer(frame)
 
     with pytest.raises(TinyswitchError, match="signal 9"):
         stream_eval(board, built, images, out, cache, console, client=Killer)
     kept = (out / "results.jsonl").read_text()
-    assert len(kept.splitlines()) == 5
+    assert 5 <= len(kept.splitlines()) < 40
 
     summary = stream_eval(board, built, images, out, cache, console)
     assert summary["answered"] == summary["identical_outputs"] == 40

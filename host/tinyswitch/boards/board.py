@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,10 @@ class Board(ABC):
     def failure(self) -> str | None:
         """One line on why the board stopped by itself; None while it runs or where nobody can know."""
         return None
+
+    def beside(self) -> Sequence[Board]:
+        """Boards of the same kind and firmware that may share the work: none, unless a board is a process."""
+        return ()
 
     def __enter__(self) -> Self:
         return self

@@ -34,6 +34,15 @@ class PtyBoard(Board):
         self._stderr: IO[bytes] | None = None
         self._failure: str | None = None
 
+    def beside(self) -> list[Board]:
+        """One more process for each other core."""
+        boards = []
+        for _ in range((os.cpu_count() or 1) - 1):
+            board = type(self).__new__(type(self))
+            PtyBoard.__init__(board, self.argv)
+            boards.append(board)
+        return boards
+
     def open(self) -> serial.Serial:
         self.close()
         self._failure = None

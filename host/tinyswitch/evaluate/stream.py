@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +100,7 @@ class _Evaluation:
         }
         self._earlier: dict[str, Record] = {}
         self.digests: list[str] = []
+        self._lock = threading.Lock()  # of the journal and the answers
         self.facts: dict[str, Any] = {}  # run.json
         self.answers: dict[str, Record] = {}  # image name -> its line
 
@@ -149,9 +154,31 @@ class _Evaluation:
         )
         if missing:
             prepare()
-            with Session(self._board, self._plan.id, self._note, self._client) as session:
-                self._write_facts(session)
-                self._send(session, missing, journal, reference, lambda: progress.advance(board_bar))
+            queue = deque(missing)
+            with ExitStack() as stack:
+                sessions = [
+                    stack.enter_context(Session(board, self._plan.id, self._note, self._client))
+                    for board in [self._board, *self._board.beside()][: len(missing)]
+                ]
+                self._write_facts(sessions[0])
+                self._share(sessions, queue, journal, reference, lambda: progress.advance(board_bar))
+
+    def _share(
+        self,
+        sessions: Sequence[Session],
+        queue: deque[tuple[Entry, str]],
+        journal: Journal,
+        reference: Reference,
+        advance: Callable[[], None],
+    ) -> None:
+        """Every session takes images from the queue until it is empty, or one of them fails."""
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            try:
+                work = [pool.submit(self._send, s, queue, journal, reference, advance) for s in sessions]
+                for done in as_completed(work):
+                    done.result()
+            finally:
+                queue.clear()
 
     def _label(self) -> str:
         board = self._board
@@ -173,14 +200,18 @@ class _Evaluation:
     def _send(
         self,
         session: Session,
-        missing: Sequence[tuple[Entry, str]],
+        queue: deque[tuple[Entry, str]],
         journal: Journal,
         reference: Reference,
         advance: Callable[[], None],
     ) -> None:
         info = reference.input
         lost = 0
-        for entry, digest in missing:
+        while queue:
+            try:
+                entry, digest = queue.popleft()
+            except IndexError:  # another session was faster
+                break
             frame = to_model_input(load_frame(entry.path, info.shape), info)
             start = time.monotonic()
             try:
@@ -196,9 +227,10 @@ class _Evaluation:
                 continue
             lost = 0
             record = _record(entry, digest, result, time.monotonic() - start)
-            journal.append(record)
-            self.answers[entry.name] = record
-            advance()
+            with self._lock:
+                journal.append(record)
+                self.answers[entry.name] = record
+                advance()
 
 
 def _record(entry: Entry, digest: str, result: Result, seconds: float) -> Record:
