@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
+
 from tinyswitch.boards.board import Board
 from tinyswitch.compiler.tflite_writer import TfliteWriter
 from tinyswitch.errors import TinyswitchError

@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
 from native_engine import NativeModel
 from tinyswitch.compiler import Plan
 from tinyswitch.compiler.tflite_writer import TfliteWriter

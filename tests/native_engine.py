@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+
 from tinyswitch.compiler import Plan, compile_model, emit
 
 TESTS = Path(__file__).resolve().parent

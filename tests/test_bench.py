@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fake_board import FakeBoard, FakeClient, write_model
 from PIL import Image
 from rich.console import Console
+
+from fake_board import FakeBoard, FakeClient, write_model
 from task_support import ROOT, failure, load_tasks
 from tinyswitch import firmware
 from tinyswitch.boards import connect

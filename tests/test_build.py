@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
+
 from tinyswitch import firmware
 from tinyswitch.compiler.tflite_writer import TfliteWriter, options
 from tinyswitch.errors import TinyswitchError

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import serial
+
 from tinyswitch.boards.virtual import VirtualBoard
 
 FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tinyswitch import nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.nets import torchfile, weights

@@ -10,13 +10,13 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from models import SAME, VALID, OneOperator, assert_equal, examples, expected_outputs
 from native_engine import NativeModel
 from tinyswitch.compiler import Plan, compile_model
 from tinyswitch.compiler.plan import INPUT
 from tinyswitch.compiler.tflite_writer import options
 from tinyswitch.errors import TinyswitchError
-
-from models import SAME, VALID, OneOperator, assert_equal, examples, expected_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = os.environ.get("TINYSWITCH_DATA")

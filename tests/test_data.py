@@ -10,6 +10,7 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+
 from tinyswitch import data
 from tinyswitch.errors import TinyswitchError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tinyswitch import nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import find_images, load_frame

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_board import MEMORY, FakeBoard, FakeClient, build_of, write_images, write_model
 from rich.console import Console
+
+from fake_board import MEMORY, FakeBoard, FakeClient, build_of, write_images, write_model
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import reference, session
 from tinyswitch.evaluate.display import board_table, host_table

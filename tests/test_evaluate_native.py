@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from rich.console import Console
+
 from tinyswitch import firmware
 from tinyswitch.boards import connect
 from tinyswitch.errors import TinyswitchError

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from fake_board import write_images
 from PIL import Image
+
+from fake_board import write_images
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import find_images, load_frame, to_model_input
 from tinyswitch.evaluate.litert import TensorInfo

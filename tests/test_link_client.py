@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import serial
+
 from link_support import FaultyPort, firmware, image
 from tinyswitch.boards.native import NativeBoard
 from tinyswitch.link import BoardReset, Client, LinkError, LinkLost, Profile, channel

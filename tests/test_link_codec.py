@@ -10,6 +10,7 @@ import pytest
 from cobs import cobs
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from link_support import FIRMWARE, compile_c
 from tinyswitch.link.frames import Decoder, Frame, encode
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from link_support import FIRMWARE, ROOT
 from test_link_protocol import Wire
 from tinyswitch.link.frames import MAX_PAYLOAD

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+
 from link_support import FIRMWARE, ROOT, WATCH_BAUD, firmware, image
 from tinyswitch.link.frames import Decoder, Frame, encode
 from tinyswitch.link.messages import ErrorCode, ModelInfo, Refusal, Stages, State, Summary, Type

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.firmware import fit, memory
 

@@ -6,9 +6,10 @@ import re
 from itertools import combinations, pairwise
 
 import pytest
-from link_support import FIRMWARE, ROOT
 from PIL import Image
 from rich.console import Console
+
+from link_support import FIRMWARE, ROOT
 from tinyswitch import data
 from tinyswitch.compiler import compile_model
 from tinyswitch.compiler.kinds import COLOURS, OTHER, colour, kind

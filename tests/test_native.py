@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from link_support import firmware
 from tinyswitch.boards import connect
 from tinyswitch.boards.native import NativeBoard

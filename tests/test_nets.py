@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tinyswitch import nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.nets import compact, published

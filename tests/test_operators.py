@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tinyswitch.compiler import Plan
-from tinyswitch.compiler.tflite_writer import options
 
 from models import SAME, VALID, OneOperator, activations, examples, out_size, scales, seeds, zero_points
+from tinyswitch.compiler import Plan
+from tinyswitch.compiler.tflite_writer import options
 
 undilated = st.just(1)
 softmax_scales = st.integers(-100, 0).map(lambda e: float(np.float32(2 ** (e / 10))))

@@ -11,6 +11,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tinyswitch import nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import find_images, load_frame, to_model_input

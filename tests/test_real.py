@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import serial
+
 from tinyswitch.boards import connect, real
 from tinyswitch.boards.real import RealBoard
 from tinyswitch.errors import TinyswitchError

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from fake_board import MEMORY, FakeBoard, build_of, write_images, write_model
 from task_support import ROOT, failure, load_tasks
 from tinyswitch import doctor, firmware

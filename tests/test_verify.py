@@ -4,8 +4,9 @@ import io
 
 import numpy as np
 import pytest
-from fake_board import FakeBoard, build_of, write_model
 from rich.console import Console
+
+from fake_board import FakeBoard, build_of, write_model
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.litert import TensorInfo
 from tinyswitch.evaluate.verify import largest_difference, random_frames, verify

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import serial
+
 from tinyswitch.boards.virtual import VirtualBoard
 from virtual_programs import compile_program, needs_gcc, run_elf, run_program
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tinyswitch.boards.virtual.firmware import Firmware
 from tinyswitch.errors import TinyswitchError
 from virtual_programs import compile_program, needs_gcc, run_elf, run_program, symbol

@@ -1,8 +1,9 @@
 """The virtual board counts instructions exactly."""
 
 import unicorn
-from tinyswitch.boards.virtual.firmware import Firmware
 from unicorn import arm_const as reg
+
+from tinyswitch.boards.virtual.firmware import Firmware
 from virtual_programs import DONE, compile_program, needs_gcc, run_elf, run_program, symbol
 
 pytestmark = needs_gcc

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+
 from tinyswitch.boards.virtual.errors import Halt
 from tinyswitch.boards.virtual.firmware import Firmware
 from tinyswitch.boards.virtual.line import Line

@@ -1,7 +1,7 @@
 """Places feature maps and accumulators in the arena, several at one place where their times don't meet.
 
-Every row counts for itself, so a map may be written over one whose rows are already consumed, and a ring leaves
-room between its rows' times.
+Every row counts for itself, so a map may be written over one whose rows are already consumed, and a ring
+leaves room between its rows' times.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def allocate(stages: list[Stage], schedule: Schedule) -> Layout:
 
 
 def _map_item(m: FeatureMap, life: Life) -> _Item:
-    """A block a row: a slot of a ring is free between the last reading of a row and the next row's writing."""
+    """A block a row: a slot of a ring is free from the last reading of a row to the next row's writing."""
     slots = life.slots(m.height)
     begin = np.arange(m.height) % slots * m.row_bytes
     first, last = np.array(life.written), np.array(life.last_read)

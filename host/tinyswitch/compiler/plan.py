@@ -14,9 +14,9 @@ from tinyswitch.evaluate.litert import TensorInfo
 
 @dataclass(frozen=True)
 class Planar:
-    """Rows of channel after channel, ``margin`` zero points in front of each and behind the last; see stages.h."""
+    """Rows of channel after channel, zero points in front of each and behind the last; see stages.h."""
 
-    margin: int  # bytes
+    margin: int  # zero points, bytes
     slack: int  # bytes behind a row that kernels may read
 
 
@@ -111,7 +111,7 @@ class Stage:
         return [v for v in values + nested if isinstance(v, Weights)]
 
     def scratch_times(self, steps: list[int]) -> list[tuple[int, int]]:
-        """When its scratch holds something, for a stage that runs at the entries ``steps`` of the schedule."""
+        """When its scratch holds something, if it runs at the entries ``steps`` of the schedule."""
         return [(steps[0], steps[-1])] if self.accumulates else [(s, s) for s in steps]
 
     def row_made(self, step: int) -> int | None:

@@ -132,8 +132,8 @@ def peak_alive(
 ) -> int:
     """Bytes alive at the worst moment of a segment, as a good layout will have it.
 
-    Maps that are whole and single rows count only while they hold something, longer rings all the time: what is
-    free in them between two rows is too scattered to be of use.
+    Maps that are whole and single rows count only while they hold something, longer rings all the time: what
+    is free in them between two rows is too scattered to be of use.
     """
     made_before = {s.output for s in stages[: segment.start]} | ({model_input} if segment.start else set())
     read_behind = {m for s in stages[segment.stop :] for m in s.inputs} | set(outputs)

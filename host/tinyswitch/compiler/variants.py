@@ -1,6 +1,7 @@
 """Kernels for a processor's instructions in place of the portable ones, and the row layouts they like.
 
-``portable`` is plain C. ``dsp`` is ARMv7E-M (Cortex-M4 and M7): firmware/engine/dsp/. Both give the same results.
+``portable`` is plain C. ``dsp`` is ARMv7E-M (Cortex-M4 and M7): firmware/engine/dsp/. Both give the same
+results.
 """
 
 from __future__ import annotations
@@ -117,7 +118,6 @@ def _pointwise(stage: Stage) -> None:
     if fast is None or stage.inputs[0].constant is not None:
         return
     requant, weights = fast
-    source = stage.inputs[0]
     stage.kernel, stage.struct = "ts_pointwise_dsp", "ts_pointwise_dsp_params"
     stage.params = {
         "weights": Weights(weights),
@@ -270,7 +270,7 @@ def _pair_input(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
 
 
 def unpair(stages: list[Stage]) -> Callable[[], None] | None:
-    """Makes the longest paired row among ``stages`` interleaved: less RAM, a little more work. Returns the undoing."""
+    """Makes the longest paired row among ``stages`` interleaved: less RAM, more work. Returns what undoes it."""
     writers = {s.output: s for s in stages}
     found = [
         s for s in stages if s.kernel == "ts_pointwise_dsp" and s.params["paired"] and s.inputs[0] in writers
