@@ -270,7 +270,7 @@ def _pair_input(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
 
 
 def unpair(stages: list[Stage]) -> Callable[[], None] | None:
-    """Makes the longest paired row among ``stages`` interleaved: less RAM, more work. Returns what undoes it."""
+    """Makes the longest paired row among ``stages`` interleaved, which costs time. Returns what undoes it."""
     writers = {s.output: s for s in stages}
     found = [
         s for s in stages if s.kernel == "ts_pointwise_dsp" and s.params["paired"] and s.inputs[0] in writers
