@@ -169,6 +169,9 @@ def test_a_net_is_converted_once(tmp_path, monkeypatch):
     model.with_suffix(".json").write_text('"older"')
     target.converted("mcunet-5fps", lines.append)
     assert len(calls) == 2
+    model.write_bytes(b"converted from other weights, to the same place")
+    target.converted("mcunet-5fps", lines.append)
+    assert len(calls) == 3
 
 
 def test_run_tests_names_what_failed(monkeypatch):

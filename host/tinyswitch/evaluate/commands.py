@@ -42,6 +42,8 @@ def convert_net(net: str, checkpoint: str | None, calibration: str | None, out: 
     path = Path(out) if out else target.MODELS / f"{loaded.name}.tflite"
     weights = checkpoint if checkpoint in (None, "random") else Path(checkpoint)
     convert(loaded, weights, Path(calibration) if calibration else None, path, log)
+    if not (out or checkpoint or calibration):
+        target.note_conversion(loaded, path)
 
 
 def build_firmware(board: str, app: str, net: str | None, models: str | None, log: Log) -> None:

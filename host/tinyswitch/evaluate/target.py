@@ -71,19 +71,30 @@ def converted(name: str, log: Callable[[str], None], at_hand: bool = False) -> P
         reason = "there are no published weights" if net.checkpoint is None else "its weights are not here"
         log(f"{net.name}: {reason}; random ones serve to measure its cost only")
     model = MODELS / f"{net.name}{'-random' if random else ''}.tflite"
-    stamp, made_of = model.with_suffix(".json"), _made_of(net)
-    if model.exists() and stamp.exists() and stamp.read_text().strip() == f'"{made_of}"':
-        return model
-    from tinyswitch.quantize import convert  # loads TensorFlow
+    if not _is_current(net, model):
+        from tinyswitch.quantize import convert  # loads TensorFlow
 
-    convert(net, "random" if random else None, None, model, log)
-    write_json(stamp, made_of)
+        convert(net, "random" if random else None, None, model, log)
+        note_conversion(net, model)
     return model
 
 
-def _made_of(net: Net) -> str:
-    """Identifies the net, its checkpoint if the project ships it, and the code that converts them."""
+def _is_current(net: Net, model: Path) -> bool:
+    stamp = model.with_suffix(".json")
+    if not (model.exists() and stamp.exists()):
+        return False
+    return stamp.read_text().strip() == f'"{_made_of(net, model)}"'
+
+
+def note_conversion(net: Net, model: Path) -> None:
+    """Remembers that ``model`` is the net with its own weights, so that no other file is taken for it."""
+    write_json(model.with_suffix(".json"), _made_of(net, model))
+
+
+def _made_of(net: Net, model: Path) -> str:
+    """Identifies the net, its checkpoint if the project ships it, the converting code, and the result."""
     content = hashlib.sha256(repr(net).encode())
+    content.update(model.read_bytes())
     shipped = nets.MODELS / (net.checkpoint or "")
     if shipped.is_file():
         content.update(shipped.read_bytes())
