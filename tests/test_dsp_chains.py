@@ -86,6 +86,46 @@ def check_everywhere(chain: Chain) -> None:
     check_on("cortex-m7", chain)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("taps", [3, 5, 7])
+def test_nothing_beside_a_buffer_is_touched(taps, stride, monkeypatch):
+    """Each map and each stage's scratch in turn is the last and the first thing in the arena."""
+    chain = mobile(taps, SAME, stride, size=5)
+    plan = isolated(chain, 0, True)
+    for number in range(len(plan.placements) + len(plan.scratch)):
+        for at_end in (True, False):
+            plan = isolated(chain, number, at_end)
+            monkeypatch.setattr(cortexm_engine, "compile_model", lambda *_, plan=plan: plan)
+            check_on("cortex-m7", chain)
+
+
+def isolated(chain: Chain, number: int, at_end: bool) -> Plan:
+    """The chain's plan with one map or scratch, ``number``, at the arena's very end or beginning."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(chain.build())
+        plan = compile_model(path, "dsp")
+    places, scratch = list(plan.placements.items()), list(plan.scratch)
+    if number < len(places):
+        m, place = places[number]
+        size = place.slots * m.row_bytes
+    else:
+        size = scratch[number - len(places)].scratch_bytes
+    room = -(-size // 8) * 8
+    if not at_end:  # everything moves up
+        plan.steps_offset += room
+        for _, place in places:
+            place.offset += room
+        plan.scratch = {stage: offset + room for stage, offset in plan.scratch.items()}
+    plan.arena_bytes += room
+    offset = plan.arena_bytes - size if at_end else 0
+    if number < len(places):
+        places[number][1].offset = offset
+    else:
+        plan.scratch[scratch[number - len(places)]] = offset
+    return plan
+
+
 def test_unaligned_loads_are_noticed(tmp_path, monkeypatch):
     """The check itself, with accumulators at addresses that aren't multiples of 4."""
 
