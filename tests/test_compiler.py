@@ -63,7 +63,7 @@ blocks = st.lists(
     min_size=1,
     max_size=5,
 )
-few = examples(15)
+few = examples(10)
 
 
 @few

@@ -20,7 +20,7 @@ from models import SAME, VALID, assert_equal, check, examples, expected_outputs
 from tinyswitch.compiler import Plan, compile_model
 
 
-@examples(60)
+@examples(40)
 @given(chains())
 def test_on_this_machine(chain):
     chain.assert_kernels(check(chain.build(), frames=2, rng=np.random.default_rng(chain.seed))["dsp"])

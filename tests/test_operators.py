@@ -13,7 +13,7 @@ from tinyswitch.compiler.tflite_writer import options
 
 undilated = st.just(1)
 softmax_scales = st.integers(-100, 0).map(lambda e: float(np.float32(2 ** (e / 10))))
-few = examples(20)
+few = examples(15)
 sizes = st.integers(1, 9)
 channels = st.integers(1, 11)
 
