@@ -183,13 +183,13 @@ typedef struct ts_pointwise_dsp_params {
 void ts_pointwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 
 /* CONV_2D of one group, by gathering windows. The zero point is folded into the bias. Scratch: with n =
- * ts_pair_words(taps * channels in), n * (1 + TS_CONV_PIXELS / 2) words and n * TS_CONV_PIXELS bytes. */
-enum { TS_CONV_PIXELS = 32 }; /* gathered at a time; even */
+ * ts_pair_words(taps * channels in), n * (1 + chunk / 2) words and n * chunk bytes. */
 typedef struct ts_conv_dsp_params {
     const int8_t *weights; /* [channel out][tap y][tap x][channel in] */
     ts_requant_dsp requant;
     ts_window window;
     ts_planar planar; /* the output */
+    uint16_t chunk;   /* pixels gathered at a time, even */
     int8_t input_zero_point;
 } ts_conv_dsp_params;
 void ts_conv_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);

@@ -65,11 +65,11 @@ void ts_conv_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) {
     const uint32_t words = ts_pair_words(taps);
     uint32_t *widened = (uint32_t *)(void *)ts_scratch(e, stage);
     uint32_t *pairs = widened + words;
-    int8_t *windows = (int8_t *)(pairs + TS_CONV_PIXELS / 2 * words); /* words bytes apart: a multiple of 4 */
+    int8_t *windows = (int8_t *)(pairs + p->chunk / 2u * words); /* words bytes apart: a multiple of 4 */
     int8_t *row = ts_row_out(e, stage->output, step);
-    for (uint32_t x = 0; x < out->width; x += TS_CONV_PIXELS) {
+    for (uint32_t x = 0; x < out->width; x += p->chunk) {
         const uint32_t left = out->width - x;
-        const uint32_t pixels = left < TS_CONV_PIXELS ? left : TS_CONV_PIXELS;
+        const uint32_t pixels = left < p->chunk ? left : p->chunk;
         gather(e, stage, step, x, pixels, windows, words);
         for (uint32_t i = 0; i < pixels; i += 2) {
             /* what lies between windows meets weights of 0 */

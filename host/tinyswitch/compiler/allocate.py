@@ -6,8 +6,9 @@ leaves room between its rows' times.
 
 from __future__ import annotations
 
+import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from tinyswitch.compiler.plan import FeatureMap, Placement, Stage
 from tinyswitch.compiler.schedule import Life, Schedule
 
 ALIGNMENT = 4  # bytes, of every map: accumulators are int32, kernels may load words
+MAX_BLOCKS = 256  # of an item
 # Random orders tried, and changes of the best one. Seeded, so a plan is the same every time.
 NOISY_TRIES = 100
 CHANGES = 500
@@ -45,7 +47,7 @@ class Layout:
 def allocate(stages: list[Stage], schedule: Schedule) -> Layout:
     """Lowest arena found by first fit over several orders."""
     items = [_map_item(m, life) for m, life in schedule.lives.items()]
-    items += [_scratch_item(s, schedule.steps[s]) for s in stages if s.scratch_bytes]
+    items += [_scratch_item(s, schedule.steps[s]) for s in stages if s.scratch_bytes and s in schedule.steps]
     offsets = _best_offsets(items)
     placements = {
         i.owner: Placement(o, i.slots) for i, o in offsets.items() if isinstance(i.owner, FeatureMap)
@@ -59,9 +61,25 @@ def allocate(stages: list[Stage], schedule: Schedule) -> Layout:
 def _map_item(m: FeatureMap, life: Life) -> _Item:
     """A block a row: a slot of a ring is free from the last reading of a row to the next row's writing."""
     slots = life.slots(m.height)
-    begin = np.arange(m.height) % slots * m.row_bytes
-    first, last = np.array(life.written), np.array(life.last_read)
-    return _Item(m, slots, slots * m.row_bytes, begin, begin + m.row_bytes, first, last)
+    first, last = np.array(life.written), np.array(life.last_read)  # rows that nobody needs aren't made
+    begin = np.arange(len(first)) % slots * m.row_bytes
+    item = _Item(m, slots, slots * m.row_bytes, begin, begin + m.row_bytes, first, last)
+    return item if len(first) <= MAX_BLOCKS else _coarsened(item)
+
+
+def _coarsened(item: _Item) -> _Item:
+    """The same with fewer blocks, several rows in each: tall maps would take too long otherwise."""
+    if item.slots < len(item.begin):  # a ring: all of it, all the time
+        begin, end = np.array([0]), np.array([item.size])
+        return replace(item, begin=begin, end=end, first=item.first[:1], last=item.last.max(keepdims=True))
+    starts = np.arange(0, len(item.begin), -(-len(item.begin) // MAX_BLOCKS))
+    return replace(
+        item,
+        begin=np.minimum.reduceat(item.begin, starts),
+        end=np.maximum.reduceat(item.end, starts),
+        first=np.minimum.reduceat(item.first, starts),
+        last=np.maximum.reduceat(item.last, starts),
+    )
 
 
 def _scratch_item(stage: Stage, steps: list[int]) -> _Item:
@@ -73,10 +91,9 @@ def _scratch_item(stage: Stage, steps: list[int]) -> _Item:
 
 def _best_offsets(items: list[_Item]) -> dict[_Item, int]:
     forbidden = {}
-    for a in items:
-        for b in items:
-            if a is not b:
-                forbidden[a, b] = _forbidden(a, b)
+    for a, b in itertools.combinations(items, 2):
+        forbidden[a, b] = _forbidden(a, b)
+        forbidden[b, a] = [(-high, -low) for low, high in reversed(forbidden[a, b])]
     bound = _lower_bound(items)
     rng = random.Random(0)
     order, offsets = _first_tries(items, forbidden, rng)

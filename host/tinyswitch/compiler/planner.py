@@ -31,13 +31,26 @@ def plan_memory(
     stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap], relief: Relief
 ) -> Planned:
     """The cheapest segments, after trying ``relief`` on the dearest as long as that helps."""
-    segments, peak = _cheapest_cuts(stages, model_input, outputs)
+    costs: dict[tuple, int] = {}
+
+    def cost(segment: range) -> int:
+        # what a relief may change
+        sizes = tuple(
+            (s.inputs[0].row_bytes, s.output.row_bytes, s.scratch_bytes)
+            for s in stages[segment.start : segment.stop]
+        )
+        key = (segment, sizes)
+        if key not in costs:
+            costs[key] = peak_alive(stages, segment, model_input, outputs)
+        return costs[key]
+
+    segments, peak = _cheapest_cuts(stages, model_input, outputs, cost)
     while stages:
-        dearest = max(segments, key=lambda s: peak_alive(stages, s, model_input, outputs))
+        dearest = max(segments, key=cost)
         undo = relief([stages[i] for i in dearest])
         if undo is None:
             break
-        relieved, lower = _cheapest_cuts(stages, model_input, outputs)
+        relieved, lower = _cheapest_cuts(stages, model_input, outputs, cost)
         if lower >= peak:
             undo()
             break
@@ -47,7 +60,10 @@ def plan_memory(
 
 
 def _cheapest_cuts(
-    stages: list[Stage], model_input: FeatureMap, outputs: list[FeatureMap]
+    stages: list[Stage],
+    model_input: FeatureMap,
+    outputs: list[FeatureMap],
+    cost_of: Callable[[range], int],
 ) -> tuple[list[range], int]:
     """Segments and the bytes of the dearest."""
     cuts = _cut_points(stages, model_input, outputs)
@@ -63,7 +79,7 @@ def _cheapest_cuts(
                 if least > best[i][0]:
                     break  # longer segments hold these rings too
                 continue
-            cost = peak_alive(stages, segment, model_input, outputs)
+            cost = cost_of(segment)
             found = (max(best[i][0], cost), best[i][1] + cost, i)
             option = found if option is None else min(option, found)
         best.append(option)

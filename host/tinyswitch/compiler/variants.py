@@ -22,7 +22,9 @@ LARGEST_SHIFT = 7  # to the left, of ts_channel's code
 LEFT_SHIFT = 24  # TS_LEFT_SHIFT
 LARGEST_BIAS = 1 << 26  # beside the code in 32 bits
 LARGEST_SUM = 1 << 30  # of an accumulator, which is doubled
-CONV_PIXELS = 32  # TS_CONV_PIXELS
+LARGEST_MARGIN = 255  # of ts_planar
+CONV_PIXELS = 32  # of a convolution gathered at a time, if they take no more than
+CONV_BYTES = 3072
 WIDENED_BYTES = 1536  # of a pointwise stage's widened input at a time, about
 # Bytes that a row of dsp/window_row.c reads for four outputs, by (taps, stride).
 REACH = {(3, 1): 6, (3, 2): 9, (5, 1): 8, (5, 2): 12, (7, 1): 10, (7, 2): 13}
@@ -77,8 +79,9 @@ def _fast_requant(requant: dict, weights: np.ndarray) -> tuple[dict, np.ndarray]
     multiplier, shift = requant["multiplier"].astype(np.int64), requant["shift"].astype(np.int64)
     bound = np.abs(bias) + np.abs(rows).sum(axis=1) * 128
     # a channel that always rounds to 0 gets no weights and any multiplier
-    largest = (bound * np.abs(multiplier) >> 31) + 1
-    nothing = (multiplier == 0) | ((shift < 0) & (largest < (1 << np.maximum(-shift - 1, 0))))
+    largest = (np.minimum(bound, 1 << 31) * np.abs(multiplier) >> 31) + 1
+    small = (bound < 1 << 31) & (shift < 0) & (largest < (1 << np.maximum(-shift - 1, 0)))
+    nothing = (multiplier == 0) | small
     bound, bias, rows = np.where(nothing, 0, bound), np.where(nothing, 0, bias), rows * ~nothing[:, None]
     multiplier, shift = np.where(nothing, 1 << 30, multiplier), np.where(nothing, -1, shift)
     # a negative multiplier goes into the weights: the products, and so the rounding, are the same
@@ -160,7 +163,10 @@ def _conv(stage: Stage) -> None:
         "input_zero_point": zero_point,
     }
     words = pair_words(matrix.shape[1])
-    stage.scratch_bytes = 4 * words * (1 + CONV_PIXELS // 2) + words * CONV_PIXELS
+    width = stage.output.width
+    pairs = max(1, min(CONV_BYTES // (6 * words), CONV_PIXELS // 2, -(-width // 2)))
+    stage.params["chunk"] = 2 * pairs
+    stage.scratch_bytes = 4 * words + 6 * words * pairs
 
 
 def _add(stage: Stage) -> None:
@@ -221,7 +227,11 @@ def _depthwise(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
         or ends is None
         or ends.writer.kernel not in ("ts_pointwise_dsp", "ts_conv_dsp")
         or max(w["pad_top"], w["pad_left"]) >= taps
+        or (output.height - 1) * stride - w["pad_top"] >= source.height  # a window with no row inside
     ):
+        return
+    layout = _planar_for(source, output, taps, stride, w["pad_left"])
+    if layout.margin > LARGEST_MARGIN:
         return
     by_channel = params["weights"].values.transpose(2, 0, 1).copy()  # from (y, x, channel)
     zero_point = params["input_zero_point"]
@@ -230,7 +240,7 @@ def _depthwise(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
     if fast is None:
         return
     requant, by_channel = fast
-    source.layout = _planar_for(source, output, taps, stride, w["pad_left"])
+    source.layout = layout
     planar = {"used": 1, "margin": source.layout.margin, "zero_point": zero_point}
     ends.writer.params["planar"] = planar
     stage.kernel, stage.struct = "ts_depthwise_dsp", "ts_depthwise_dsp_params"
