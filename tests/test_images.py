@@ -7,7 +7,7 @@ from PIL import Image
 from fake_board import write_images
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import find_images, load_frame, to_model_input
-from tinyswitch.evaluate.litert import TensorInfo
+from tinyswitch.tensor import TensorInfo
 
 
 def save(path, size=(8, 8), mode="RGB"):

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from tinyswitch import nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import find_images, load_frame, to_model_input
-from tinyswitch.evaluate.litert import LiteRtModel, TensorInfo
+from tinyswitch.evaluate.litert import LiteRtModel
 from tinyswitch.nets import weights
 from tinyswitch.nets.weights import Weights
 from tinyswitch.quantize import calibration, convert, correction, float_model
+from tinyswitch.tensor import TensorInfo
 
 # Issue: "Any int8 .tflite" of the compiler; what the converter may make of a net.
 OPERATORS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "PAD"}

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from fake_board import FakeBoard, build_of, write_model
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate.litert import TensorInfo
 from tinyswitch.evaluate.verify import largest_difference, random_frames, verify
 from tinyswitch.link import LinkError
+from tinyswitch.tensor import TensorInfo
 
 
 def run(tmp_path, board, model, count=6):

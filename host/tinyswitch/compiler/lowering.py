@@ -13,7 +13,7 @@ from tinyswitch.compiler.stages import LOWERINGS
 from tinyswitch.compiler.stages.common import Unsupported
 from tinyswitch.compiler.stages.reshape import reshape_stage
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate.litert import rows_shape
+from tinyswitch.tensor import rows_shape
 
 # For each axis of a tensor the axis of its feature map (0 rows, 1 pixels, 2 channels); None: unit length.
 Axes = list[int | None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyswitch.evaluate.litert import TensorInfo
+from tinyswitch.tensor import TensorInfo
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.images import Dataset, Entry
 from tinyswitch.evaluate.interrupt import Interrupted
 from tinyswitch.evaluate.journal import Journal, write_json
-from tinyswitch.evaluate.litert import TensorInfo
 from tinyswitch.evaluate.reference import Reference, decode
 from tinyswitch.evaluate.summary import host_summary, ranking
+from tinyswitch.tensor import TensorInfo
 
 
 def host_eval(model: Path, dataset: Dataset, out: Path, cache: Path, console: Console) -> dict[str, Any]:

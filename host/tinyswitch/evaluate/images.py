@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate.litert import TensorInfo
+from tinyswitch.tensor import TensorInfo
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 

@@ -22,7 +22,8 @@ import numpy as np
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import load_frame, to_model_input
 from tinyswitch.evaluate.journal import Journal
-from tinyswitch.evaluate.litert import LiteRtModel, TensorInfo
+from tinyswitch.evaluate.litert import LiteRtModel
+from tinyswitch.tensor import TensorInfo
 
 ENGINE = f"LiteRT {version('ai-edge-litert')} reference kernels"
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinyswitch.evaluate.images import Dataset
-from tinyswitch.evaluate.litert import TensorInfo
 from tinyswitch.evaluate.reference import ENGINE, decode
+from tinyswitch.tensor import TensorInfo
 
 Ranking = Sequence[int]  # classes, best first
 

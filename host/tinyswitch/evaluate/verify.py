@@ -14,10 +14,10 @@ from tinyswitch.boards.board import Board
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.interrupt import Interrupted
-from tinyswitch.evaluate.litert import TensorInfo
 from tinyswitch.evaluate.reference import Reference, decode, digest
 from tinyswitch.evaluate.session import FrameLost, Session
 from tinyswitch.link import Client
+from tinyswitch.tensor import TensorInfo
 
 if TYPE_CHECKING:
     from tinyswitch.firmware import Build

@@ -9,8 +9,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from tinyswitch.evaluate.litert import TensorInfo
 from tinyswitch.link.errors import LinkError
+from tinyswitch.tensor import TensorInfo
 
 
 class Type(IntEnum):
