@@ -53,7 +53,7 @@ static void any_channel(const ts_depthwise_dsp_params *p, ts_window_run run, uin
     run.pairs = 0;
     run.tail = 0;
     kernel(&run);
-    int16_t *paired = (int16_t *)run.to + c / 4 * 8 + (c & 1u) * 2 + (c >> 1 & 1u);
+    int16_t *paired = (int16_t *)run.to + ts_pair_place(c);
     int8_t *pixel = (int8_t *)run.to + c;
     for (uint32_t x = 0; x < pixels; x++) {
         const int8_t value = ts_finish_any(run.acc[x], f, &p->requant);

@@ -20,6 +20,11 @@ typedef struct ts_store {
 /* Stores to a map's row from pixel `first` on; fills the margins of a planar one at its first pixel. */
 ts_store ts_store_row(int8_t *row, const ts_tensor *out, const ts_planar *planar, uint32_t first);
 
+/* Where a channel of a pair's first pixel lies among its halfwords; of the second, 4 further. */
+static inline uint32_t ts_pair_place(uint32_t channel) {
+    return channel / 4 * 8 + (channel & 1u) * 2 + (channel >> 1 & 1u);
+}
+
 /* Words of a pair of pixels, or of the widened weights of two outputs: 4 a group, groups made even. */
 static inline uint32_t ts_pair_words(uint32_t channels) {
     return (channels + 7) / 8 * 8;

@@ -2,6 +2,7 @@
 
 #include "armv7em.h"
 #include "finish.h"
+#include "matmul.h"
 
 /* The assembly keeps the taps of a row in registers, as pairs that fit the pairs SXTB16 makes of four pixels:
  *
@@ -251,7 +252,7 @@ static void store(ts_window_run *run) {
     }
     const ts_finish f = {run->q->multiplier, run->round * (1 << (s - 1)), s};
     const uint32_t c = run->channel;
-    int16_t *paired = (int16_t *)run->to + 8 * (c / 4) + 2 * (c & 1u) + (c >> 1 & 1u);
+    int16_t *paired = (int16_t *)run->to + ts_pair_place(c);
     int8_t *pixel = (int8_t *)run->to + c;
     for (uint32_t i = 0; i < 2 * run->pairs + run->tail; i++) {
         const int32_t value = ts_finish_int8(run->acc[i], f);

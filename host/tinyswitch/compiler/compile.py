@@ -41,7 +41,6 @@ def compile_model(path: Path, kernels: str = "portable") -> Plan:
         steps_offset=planned.layout.steps_offset,
         arena_bytes=planned.layout.arena_bytes,
         activation_bytes=planned.layout.activation_bytes,
-        warnings=graph.warnings,
     )
 
 

@@ -29,18 +29,6 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
-def requantise(x: int, multiplier: int, shift: int) -> int:
-    """round(x * multiplier * 2^(shift - 31)) with TFLite's double rounding, on Python integers.
-
-    Source: tflite ``MultiplyByQuantizedMultiplier`` (double-rounding build).
-    """
-    left, right = max(shift, 0), max(-shift, 0)
-    x = (x << left) & 0xFFFFFFFF
-    x = x - (1 << 32) if x >= 1 << 31 else x
-    high = (x * multiplier + (1 << 30)) >> 31
-    return divide_by_power_of_two(high, right)
-
-
 def divide_by_power_of_two(x: int, exponent: int) -> int:
     """x / 2^exponent, halves away from zero. Source: gemmlowp ``RoundingDivideByPOT``."""
     mask = (1 << exponent) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,4 +52,3 @@ class Graph:
     inputs: list[Tensor]
     outputs: list[Tensor]
     crc32: int
-    warnings: list[str] = field(default_factory=list)

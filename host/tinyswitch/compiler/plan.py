@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,6 @@ class Plan:
     steps_offset: int
     arena_bytes: int
     activation_bytes: int
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def input(self) -> TensorInfo:

@@ -6,8 +6,8 @@ results.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -48,25 +48,11 @@ def choose(kernels: str, stages: list[Stage], model_input: FeatureMap, outputs: 
             _pair_input(stage, private)
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """Of a map that one stage writes and one stage reads."""
-
-    writer: Stage
-    reader: Stage
-
-
-def _read_once(stages: list[Stage], boundary: list[FeatureMap]) -> dict[FeatureMap, _Ends]:
+def _read_once(stages: list[Stage], boundary: list[FeatureMap]) -> dict[FeatureMap, Stage]:
+    """Who writes them, of the maps that one stage writes and one stage reads."""
     writers = {s.output: s for s in stages}
-    readers: dict[FeatureMap, list[Stage]] = {}
-    for stage in stages:
-        for m in stage.inputs:
-            readers.setdefault(m, []).append(stage)
-    return {
-        m: _Ends(writers[m], found[0])
-        for m, found in readers.items()
-        if len(found) == 1 and m in writers and m not in boundary
-    }
+    readers = Counter(m for s in stages for m in s.inputs)
+    return {m: w for m, w in writers.items() if readers[m] == 1 and m not in boundary}
 
 
 def _fast_requant(requant: dict, weights: np.ndarray) -> tuple[dict, np.ndarray] | None:
@@ -88,14 +74,17 @@ def _fast_requant(requant: dict, weights: np.ndarray) -> tuple[dict, np.ndarray]
     sign = np.sign(multiplier)
     bias, rows, multiplier = bias * sign, rows * sign[:, None], multiplier * sign
     fits = bound.max() < LARGEST_SUM and rows.max() <= 127 and multiplier.max() < 1 << 31
-    if not fits or np.abs(bias).max() >= LARGEST_BIAS or not _codes_exist(shift):
+    coded = shift.min() >= SMALLEST_SHIFT and shift.max() <= LARGEST_SHIFT
+    if not fits or np.abs(bias).max() >= LARGEST_BIAS or not coded:
         return None
     fast = _requant_params(requant, bias, multiplier, shift)
     return fast, rows.astype(np.int8).reshape(weights.shape)
 
 
-def _codes_exist(shift: np.ndarray) -> bool:
-    return bool(shift.min() >= SMALLEST_SHIFT and shift.max() <= LARGEST_SHIFT)
+def _fast_folded(params: dict, weights: np.ndarray) -> tuple[dict, np.ndarray] | None:
+    """The same for a stage whose bias does not hold the input's zero point yet."""
+    folded = fold_zero_point(params["requant"]["bias"], weights, params["input_zero_point"])
+    return _fast_requant({**params["requant"], "bias": folded}, weights)
 
 
 def _requant_params(requant: dict, bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray) -> dict:
@@ -147,10 +136,7 @@ def _conv(stage: Stage) -> None:
     if params["groups"] != 1:
         return
     weights = params["weights"].values
-    matrix = weights.reshape(len(weights), -1)
-    zero_point = params["input_zero_point"]
-    folded = fold_zero_point(params["requant"]["bias"], matrix, zero_point)
-    fast = _fast_requant({**params["requant"], "bias": folded}, matrix)
+    fast = _fast_folded(params, weights.reshape(len(weights), -1))
     if fast is None:
         return
     requant, matrix = fast
@@ -160,7 +146,7 @@ def _conv(stage: Stage) -> None:
         "requant": requant,
         "window": params["window"],
         "planar": _not_planar(),
-        "input_zero_point": zero_point,
+        "input_zero_point": params["input_zero_point"],
     }
     words = pair_words(matrix.shape[1])
     width = stage.output.width
@@ -214,18 +200,18 @@ _REPLACE: dict[str, Callable[[Stage], None]] = {
 }
 
 
-def _depthwise(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
+def _depthwise(stage: Stage, private: dict[FeatureMap, Stage]) -> None:
     params, source, output = stage.params, stage.inputs[0], stage.output
     w = params["window"]
     taps, stride = w["height"], w["stride_y"]
     square = (w["width"], w["stride_x"], w["dilation_y"], w["dilation_x"]) == (taps, stride, 1, 1)
-    ends = private.get(source)
+    writer = private.get(source)
     if (
         not square
         or (taps, stride) not in REACH
         or params["multiplier"] != 1
-        or ends is None
-        or ends.writer.kernel not in ("ts_pointwise_dsp", "ts_conv_dsp")
+        or writer is None
+        or writer.kernel not in ("ts_pointwise_dsp", "ts_conv_dsp")
         or max(w["pad_top"], w["pad_left"]) >= taps
         or (output.height - 1) * stride - w["pad_top"] >= source.height  # a window with no row inside
     ):
@@ -235,14 +221,13 @@ def _depthwise(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
         return
     by_channel = params["weights"].values.transpose(2, 0, 1).copy()  # from (y, x, channel)
     zero_point = params["input_zero_point"]
-    folded = fold_zero_point(params["requant"]["bias"], by_channel, zero_point)
-    fast = _fast_requant({**params["requant"], "bias": folded}, by_channel)
+    fast = _fast_folded(params, by_channel)
     if fast is None:
         return
     requant, by_channel = fast
     source.layout = layout
     planar = {"used": 1, "margin": source.layout.margin, "zero_point": zero_point}
-    ends.writer.params["planar"] = planar
+    writer.params["planar"] = planar
     stage.kernel, stage.struct = "ts_depthwise_dsp", "ts_depthwise_dsp_params"
     stage.params = {
         "weights": Weights(by_channel),
@@ -268,14 +253,14 @@ def _planar_for(source: FeatureMap, output: FeatureMap, taps: int, stride: int, 
     return Planar(margin, max(0, reach - used))
 
 
-def _pair_input(stage: Stage, private: dict[FeatureMap, _Ends]) -> None:
+def _pair_input(stage: Stage, private: dict[FeatureMap, Stage]) -> None:
     """The depthwise stage in front writes its row ready for the matrix product."""
     source = stage.inputs[0]
-    ends = private.get(source)
-    if ends is None or ends.writer.kernel != "ts_depthwise_dsp":
+    writer = private.get(source)
+    if writer is None or writer.kernel != "ts_depthwise_dsp":
         return
     source.layout = Paired()
-    ends.writer.params["paired"] = 1
+    writer.params["paired"] = 1
     _set_paired(stage, True)
 
 
