@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.nets import check, compact, published
@@ -14,7 +12,6 @@ from tinyswitch.nets.net import Layer, Net
 __all__ = ["MODELS", "Layer", "Net", "Row", "load", "names", "table"]
 
 MODELS = Path(__file__).resolve().parents[3] / "models"  # what the repository ships
-MAX_BYTES = 2**20  # of a net's file
 
 
 def names() -> list[str]:
@@ -28,7 +25,7 @@ def load(name_or_path: str | Path) -> Net:
     Raises TinyswitchError, one line, with file, key, value and what is allowed.
     """
     file = _find(name_or_path)
-    content = _read_json(file)
+    content = check.read_object(file, "a net")
     if "layers" in content:
         return compact.read(file, file.stem, content)
     if "blocks" in content or "first_conv" in content:
@@ -49,28 +46,6 @@ def _find(name_or_path: str | Path) -> Path:
             f"; there are: {', '.join(known) or 'none'}; or give a file NAME.json"
         )
     return MODELS / "nets" / f"{text}.json"
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise TinyswitchError(f"{file}: larger than {MAX_BYTES} bytes; not a net")
-        content = json.loads(raw.decode("utf-8"))
-    except OSError as error:
-        raise TinyswitchError(f"{file}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise TinyswitchError(f"{file}: not text in UTF-8 (byte {error.start}); a net is JSON") from None
-    except json.JSONDecodeError as error:
-        raise TinyswitchError(
-            f"{file}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise TinyswitchError(f"{file}: not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise check.bad(file, "the file", content, "an object {...}")
-    return content
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ KERNELS = range(1, 16, 2)  # odd: padding by kernel // 2 on both sides keeps the
 STRIDES = range(1, 5)
 CHANNELS = range(1, 65536)
 RESOLUTIONS = range(1, 2049)
+MAX_BYTES = 2**20  # of a file
 BN_EPS = (1e-9, 1.0)  # added to a variance, which may be 0
 
 
@@ -56,6 +57,36 @@ def get(file: Path, key: str, parent: dict[str, Any], name: str) -> Any:
         where = f"{key}.{name}" if key else name
         raise TinyswitchError(f"{file}: {where} is missing")
     return parent[name]
+
+
+def read_object(file: Path, what: str) -> dict[str, Any]:
+    """The JSON object in ``file``; raises TinyswitchError, which calls it ``what`` ("a net"), if there is none."""
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise TinyswitchError(f"{file}: larger than {MAX_BYTES} bytes; not {what}")
+        content = json.loads(raw.decode("utf-8"), object_pairs_hook=lambda pairs: _unique(file, pairs))
+    except OSError as error:
+        raise TinyswitchError(f"{file}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise TinyswitchError(f"{file}: not text in UTF-8 (byte {error.start}); {what} is JSON") from None
+    except json.JSONDecodeError as error:
+        raise TinyswitchError(
+            f"{file}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise TinyswitchError(f"{file}: not JSON: {error}") from None
+    return mapping(file, "the file", content)
+
+
+def _unique(file: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise TinyswitchError(f"{file}: {show(name)} is there twice")
+        found[name] = value
+    return found
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ LETTERS = {
     "conv": ("kc", "s"),
     "block": ("kc", "se"),
     "skip": ("", ""),
+    "exit": ("c", ""),
     "pool": ("", ""),
     "dense": ("c", ""),
 }
@@ -44,8 +45,14 @@ def read(file: Path, name: str, content: dict[str, Any]) -> Net:
     if not isinstance(lines, list) or len(lines) > MAX_LAYERS:
         raise check.bad(file, "layers", lines, f"a list of up to {MAX_LAYERS} lines")
     specs = [_line(file, f"layers[{index}]", line) for index, line in enumerate(lines)]
-    layers = assemble(file, resolution, channels, specs)
-    return Net(name, resolution, channels, eps, layers, checkpoint, data, file)
+    layers, exits = assemble(file, resolution, channels, specs)
+    for number, (_, head) in exits.items():
+        if head.output != layers[-1].output:
+            raise TinyswitchError(
+                f"{file}: the exit of block {number} has {head.output[2]} classes,"
+                f" the net {layers[-1].output[2]}; both must have the same"
+            )
+    return Net(name, resolution, channels, eps, layers, checkpoint, data, file, exits)
 
 
 def _is_relative(text: Any) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinyswitch.errors import TinyswitchError
@@ -70,6 +70,9 @@ class Net:
     checkpoint: str | None = None  # its trained weights: path in models/ or in the data root
     data: str | None = None  # what it classifies: one of DATA
     source: Path | None = None  # the file it was read from
+    # Block number -> pool and dense layer that make an answer of that block's output. Not part of ``layers``:
+    # who stops there runs these instead of what follows (tinyswitch.families).
+    exits: Mapping[int, tuple[Layer, Layer]] = field(default_factory=dict)
 
     @property
     def input(self) -> Shape:
@@ -80,13 +83,20 @@ class Net:
         return self.layers[-1].output[2]
 
     @property
+    def all_layers(self) -> Iterator[Layer]:
+        """The layers, then those of the exits."""
+        yield from self.layers
+        for layers in self.exits.values():
+            yield from layers
+
+    @property
     def macs(self) -> int:
-        """Multiply-accumulates of one inference."""
+        """Multiply-accumulates of one inference, without exits."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def parameters(self) -> int:
-        """Trainable numbers."""
+        """Trainable numbers, those of exits left out."""
         return sum(layer.parameters for layer in self.layers)
 
 
@@ -94,7 +104,7 @@ class Net:
 class Spec:
     """One entry of a net's file: what both forms say about a block."""
 
-    kind: str  # "conv", "block", "skip", "pool" or "dense"
+    kind: str  # "conv", "block", "skip", "exit", "pool" or "dense"
     where: str  # its place in the file, for messages
     kernel: int = 1
     stride: int = 1
@@ -103,8 +113,10 @@ class Spec:
     add: bool = False  # the block's input is added to its output
 
 
-def assemble(file: Path, resolution: int, channels: int, specs: Sequence[Spec]) -> tuple[Layer, ...]:
-    """The layers that ``specs`` stand for, with all shapes; raises TinyswitchError if they do not fit."""
+def assemble(
+    file: Path, resolution: int, channels: int, specs: Sequence[Spec]
+) -> tuple[tuple[Layer, ...], dict[int, tuple[Layer, Layer]]]:
+    """Layers and exits that ``specs`` stand for, with all shapes; raises TinyswitchError if they do not fit."""
     if [spec.kind for spec in specs[-2:]] != ["pool", "dense"] or any(
         spec.kind in ("pool", "dense") for spec in specs[:-2]
     ):
@@ -112,7 +124,7 @@ def assemble(file: Path, resolution: int, channels: int, specs: Sequence[Spec]) 
     assembly = _Assembly(file, (resolution, resolution, channels))
     for index, spec in enumerate(specs):
         assembly.append(spec, first=index == 0, last=index == len(specs) - 3)
-    return tuple(assembly.layers)
+    return tuple(assembly.layers), assembly.exits
 
 
 class _Assembly:
@@ -120,6 +132,7 @@ class _Assembly:
         self.file = file
         self.shape = shape  # output of what is there so far
         self.layers: list[Layer] = []
+        self.exits: dict[int, tuple[Layer, Layer]] = {}
         self.blocks = 0
         self.convs = 0
         self.parameters = 0
@@ -131,6 +144,8 @@ class _Assembly:
             self._block(spec)
         elif spec.kind == "skip":
             self.blocks += 1  # no operation, but the checkpoint counts it
+        elif spec.kind == "exit":
+            self._exit(spec)
         elif spec.kind == "pool":
             self._add(Layer("pool", "pool", self.shape, (1, 1, self.shape[2])), spec)
         else:
@@ -159,6 +174,18 @@ class _Assembly:
                     f" {_show(self.shape)}; allowed: stride 1 and as many output as input channels"
                 )
             self._add(Layer(f"{name}.add", "add", before, before, shortcut=shortcut), spec)
+
+    def _exit(self, spec: Spec) -> None:
+        number = self.blocks - 1
+        if not self.layers or not self.layers[-1].name.startswith(f"blocks.{number}."):
+            raise TinyswitchError(f"{self.file}: {spec.where} does not follow a block; an exit does")
+        if number in self.exits:
+            raise TinyswitchError(f"{self.file}: {spec.where} is the second exit of block {number}")
+        pooled = (1, 1, self.shape[2])
+        self.exits[number] = (
+            Layer(f"exits.{number}.pool", "pool", self.shape, pooled),
+            Layer(f"exits.{number}", "dense", pooled, (1, 1, spec.channels)),
+        )
 
     def _conv(
         self, name: str, spec: Spec, kernel: int, stride: int, channels: int | None, relu6: bool = True

@@ -42,7 +42,7 @@ def read(file: Path, name: str, content: dict[str, Any]) -> Net:
     channels = check.mapping(file, "first_conv", first).get("in_channels")
     channels = check.integer(file, "first_conv.in_channels", channels, range(1, 257))
     specs = _specs(file, content, channels)
-    layers = assemble(file, resolution, channels, specs)
+    layers, _ = assemble(file, resolution, channels, specs)
     data = "imagenet" if file.stem.endswith("_imagenet") else None
     return Net(name, resolution, channels, eps, layers, None, data, file)
 

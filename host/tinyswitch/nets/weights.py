@@ -29,7 +29,7 @@ def from_checkpoint(net: Net, path: Path) -> dict[str, Weights]:
 
 def fold(net: Net, tensors: Mapping[str, np.ndarray], source: Path | str) -> dict[str, Weights]:
     """Layer name → weights of ``tensors``, which have PyTorch's names and layouts (see ``tensor_names``)."""
-    expected = {name: shape for layer in net.layers for name, shape in tensor_names(layer).items()}
+    expected = {name: shape for layer in net.all_layers for name, shape in tensor_names(layer).items()}
     for name in tensors:
         if name not in expected and not name.endswith(".num_batches_tracked"):
             raise TinyswitchError(
@@ -37,7 +37,7 @@ def fold(net: Net, tensors: Mapping[str, np.ndarray], source: Path | str) -> dic
             )
     for name, shape in expected.items():
         _check(net, source, name, tensors.get(name), shape)
-    folded = {layer.name: _fold_layer(net, layer, tensors) for layer in net.layers if layer.weights}
+    folded = {layer.name: _fold_layer(net, layer, tensors) for layer in net.all_layers if layer.weights}
     for name, own in folded.items():
         if not (np.isfinite(own.kernel).all() and np.isfinite(own.bias).all()):
             raise TinyswitchError(f"{source}: the weights of {name} exceed float32 once batch norm is folded")
@@ -48,7 +48,7 @@ def random_tensors(net: Net, seed: int) -> dict[str, np.ndarray]:
     """Tensors of an untrained net: He-normal weights, batch norm that changes nothing. float32."""
     rng = np.random.default_rng(seed)
     tensors: dict[str, np.ndarray] = {}
-    for layer in net.layers:
+    for layer in net.all_layers:
         for name, shape in tensor_names(layer).items():
             if len(shape) > 1:
                 deviation = np.sqrt(2 / np.prod(shape[1:]))

@@ -29,8 +29,10 @@ def padding(size: int, kernel: int, stride: int) -> tuple[int, int] | None:
 def build(net: Net, weights: Mapping[str, Weights]) -> keras.Model:
     """Input (1, h, w, c) float32 in [-1, 1] → (1, classes) float32 scores without softmax."""
     model = connect(net, batch_norm=False, batch=1)
-    for name, own in weights.items():
-        model.get_layer(keras_name(name)).set_weights([own.kernel, own.bias])
+    for layer in net.layers:
+        if layer.weights:
+            own = weights[layer.name]
+            model.get_layer(keras_name(layer.name)).set_weights([own.kernel, own.bias])
     return model
 
 
