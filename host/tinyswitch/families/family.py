@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from tinyswitch.nets import check
 from tinyswitch.nets.net import Net
 
 FOLDER = nets.MODELS / "families"
-KEYS = ("net", "checkpoint", "subnets")
+KEYS = ("net", "checkpoint", "order", "width", "subnets")
+ORDERS = ("checkpoint", "importance")  # of the channels of an expansion, of which the first are kept
 SUBNET_KEYS = ("resolution", "skip", "kernel", "width", "exit")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,46}")  # also that of a file and of a ts_model
 MAX_SUBNETS = 64
@@ -42,12 +43,14 @@ class Subnet:
 
 @dataclass(frozen=True)
 class Family:
-    """A net, its checkpoint, and the sub-networks cut from it, the whole net first."""
+    """A net, its checkpoint, and the sub-networks cut from it, the largest first."""
 
     name: str
-    net: Net
+    net: Net  # the largest sub-network's
+    whole: Net  # the checkpoint's, whose expansions may be wider
     subnets: tuple[Subnet, ...]
     checkpoint: str | None = None  # as in a net's file; None: the net's own
+    order: str = "checkpoint"  # one of ORDERS; tinyswitch.families.order
     source: Path | None = None  # the file it was read from
 
     def subnet(self, name: str) -> Subnet:
@@ -81,12 +84,17 @@ def load(name_or_path: str | Path) -> Family:
     net_name = check.get(file, "", content, "net")
     if not isinstance(net_name, str):
         raise check.bad(file, "net", net_name, "the name of a net, or a file NAME.json")
-    net = nets.load(net_name)
+    whole = nets.load(net_name)
+    order = content.get("order", ORDERS[0])
+    if order not in ORDERS:
+        raise check.bad(file, "order", order, ", ".join(ORDERS))
+    widths = _widths(file, "width", whole, content.get("width", {}))
+    net = replace(derive(whole, whole.name, whole.resolution, widths=widths), exits=whole.exits)
     checkpoint = content.get("checkpoint")
     if not isinstance(checkpoint, str | None):
         raise check.bad(file, "checkpoint", checkpoint, "a path in models/ or the data root")
     subnets = _subnets(file, net, check.mapping(file, "subnets", check.get(file, "", content, "subnets")))
-    return Family(file.stem, net, subnets, checkpoint, file)
+    return Family(file.stem, net, whole, subnets, checkpoint, order, file)
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -156,7 +164,7 @@ def _skip(file: Path, key: str, net: Net, value: Any) -> frozenset[int]:
     for number in sorted(skipped):
         if not is_residual(net, number):
             able = ", ".join(str(n) for n in block_numbers(net) if is_residual(net, n)) or "none"
-            raise check.bad(file, key, number, f"residual blocks of {net.name}, others change the shape: {able}")
+            raise check.bad(file, key, number, f"residual blocks of {net.name}: {able}")
     return skipped
 
 

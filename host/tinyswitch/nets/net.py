@@ -116,7 +116,7 @@ class Spec:
 def assemble(
     file: Path, resolution: int, channels: int, specs: Sequence[Spec]
 ) -> tuple[tuple[Layer, ...], dict[int, tuple[Layer, Layer]]]:
-    """Layers and exits that ``specs`` stand for, with all shapes; raises TinyswitchError if they do not fit."""
+    """Layers and exits of ``specs``, with all shapes. Raises TinyswitchError if they do not fit."""
     if [spec.kind for spec in specs[-2:]] != ["pool", "dense"] or any(
         spec.kind in ("pool", "dense") for spec in specs[:-2]
     ):

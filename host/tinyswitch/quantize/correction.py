@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyswitch.nets.net import Layer, Net
 from tinyswitch.nets.weights import Weights
+from tinyswitch.quantize.float_model import apply
 
 # A channel whose weights are all smaller than this part of its bias is the constant that its bias says.
 CONSTANT = 1e-5
@@ -48,8 +49,8 @@ def correct_bias(net: Net, weights: Mapping[str, Weights], images: np.ndarray) -
     for index, layer in enumerate(net.layers):
         shortcut = kept[layer.shortcut] if layer.shortcut is not None else (None, None)
         own = weights.get(layer.name)
-        exact = _apply(layer, exact, own, shortcut[0])
-        rounded = _apply(layer, rounded, own and _rounded(layer, own), shortcut[1])
+        exact = apply(layer, exact, own, shortcut[0])
+        rounded = apply(layer, rounded, own and _rounded(layer, own), shortcut[1])
         if own:
             axes = tuple(range(exact.ndim - 1))
             error = tf.reduce_mean(exact, axes) - tf.reduce_mean(rounded, axes)
@@ -83,21 +84,3 @@ def _from_channels(layer: Layer, rows: np.ndarray, shape: tuple[int, ...]) -> np
     axis = 2 if layer.kind == "depthwise" else len(shape) - 1
     moved = (shape[axis], *shape[:axis], *shape[axis + 1 :])
     return np.ascontiguousarray(np.moveaxis(rows.reshape(moved), 0, axis))
-
-
-def _apply(layer: Layer, value: Any, weights: Weights | None, shortcut: Any) -> Any:
-    """The layer without its activation."""
-    import tensorflow as tf
-
-    if layer.kind == "add":
-        return value + shortcut
-    if layer.kind == "pool":
-        return tf.reduce_mean(value, (1, 2), keepdims=True)
-    if layer.kind == "dense":
-        return tf.matmul(tf.reshape(value, (value.shape[0], -1)), weights.kernel) + weights.bias
-    before = layer.kernel // 2
-    after = max((layer.output[0] - 1) * layer.stride + layer.kernel - layer.input[0] - before, 0)
-    padded = tf.pad(value, ((0, 0), (before, after), (before, after), (0, 0)))
-    convolve = tf.nn.depthwise_conv2d if layer.kind == "depthwise" else tf.nn.conv2d
-    steps = (1, layer.stride, layer.stride, 1)
-    return convolve(padded, weights.kernel, steps, "VALID") + weights.bias

@@ -91,3 +91,21 @@ def _convolution(layer: Layer, value: Any, bn_eps: float | None) -> Any:
     if bn_eps is not None:
         value = layers.BatchNormalization(momentum=0.9, epsilon=bn_eps, name=f"{name}_bn")(value)
     return layers.ReLU(6.0, name=f"{name}_relu6")(value) if layer.relu6 else value
+
+
+def apply(layer: Layer, value: Any, weights: Weights | None, shortcut: Any) -> Any:
+    """The layer without its activation, on float32 (n, h, w, c); ``shortcut`` is what ``add`` adds."""
+    import tensorflow as tf
+
+    if layer.kind == "add":
+        return value + shortcut
+    if layer.kind == "pool":
+        return tf.reduce_mean(value, (1, 2), keepdims=True)
+    if layer.kind == "dense":
+        return tf.matmul(tf.reshape(value, (value.shape[0], -1)), weights.kernel) + weights.bias
+    before = layer.kernel // 2
+    after = max((layer.output[0] - 1) * layer.stride + layer.kernel - layer.input[0] - before, 0)
+    padded = tf.pad(value, ((0, 0), (before, after), (before, after), (0, 0)))
+    convolve = tf.nn.depthwise_conv2d if layer.kind == "depthwise" else tf.nn.conv2d
+    steps = (1, layer.stride, layer.stride, 1)
+    return convolve(padded, weights.kernel, steps, "VALID") + weights.bias
