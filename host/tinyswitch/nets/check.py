@@ -60,7 +60,7 @@ def get(file: Path, key: str, parent: dict[str, Any], name: str) -> Any:
 
 
 def read_object(file: Path, what: str) -> dict[str, Any]:
-    """The JSON object in ``file``; TinyswitchError, in which it is called ``what`` ("a net"), if it is none."""
+    """The JSON object in ``file``; TinyswitchError, which calls it ``what`` ("a net"), if it is none."""
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
