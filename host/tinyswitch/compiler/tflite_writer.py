@@ -32,10 +32,12 @@ class TfliteWriter:
         self._graph.tensors, self._graph.operators = [], []
         self._model.subgraphs = [self._graph]
 
-    def tensor(self, shape, dtype=np.int8, scale=None, zero_point=0, axis=0, data=None) -> int:
+    def tensor(
+        self, shape, dtype=np.int8, scale=None, zero_point=0, axis=0, data=None, name: str | None = None
+    ) -> int:
         """Index of a new tensor; ``scale`` a number or one a channel, None: not quantised."""
         t = schema.TensorT()
-        t.name = f"t{len(self._graph.tensors)}".encode()
+        t.name = (name or f"t{len(self._graph.tensors)}").encode()
         t.shape = np.asarray(shape, np.int32)
         t.type = TYPES[np.dtype(dtype)]
         t.buffer = 0
