@@ -6,14 +6,11 @@ import base64
 import hashlib
 import math
 import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,8 @@ import numpy as np
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import load_frame, to_model_input
 from tinyswitch.evaluate.journal import Journal
-from tinyswitch.evaluate.litert import LiteRtModel
+from tinyswitch.evaluate.litert import LiteRtModel, litert_errors
+from tinyswitch.evaluate.workers import Workers
 from tinyswitch.tensor import TensorInfo
 
 ENGINE = f"LiteRT {version('ai-edge-litert')} reference kernels"
@@ -55,14 +53,8 @@ class Reference:
     """
 
     def __init__(self, model: Path, cache_folder: Path, workers: int | None = None):
-        self._path = model
-        self._pool = ProcessPoolExecutor(
-            workers or os.cpu_count() or 1,
-            mp_context=get_context("spawn"),  # a forked TensorFlow may hang
-            initializer=_start_worker,
-            initargs=(model,),
-        )
-        self.input, self.outputs = self._result(self._submit(_boundary))
+        self._workers = Workers(workers or os.cpu_count() or 1, model, _start_worker, model)
+        self.input, self.outputs = self._workers.result(self._workers.submit(_boundary))
         self._sizes = [4 * math.ceil(math.prod(info.shape) / 3) for info in self.outputs]
         content = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
         name = f"{version('ai-edge-litert')}-{content}.jsonl"
@@ -74,7 +66,7 @@ class Reference:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._workers.close()
         with suppress(TinyswitchError):  # a full disk; the cache can do without
             for key, future in self._futures.items():
                 if future.done() and not future.cancelled() and future.exception() is None:
@@ -83,10 +75,10 @@ class Reference:
 
     def digests(self, sources: Sequence[Source], progress: Callable[[], None]) -> list[str]:
         """Content of each frame, in order. TinyswitchError names the first file that is no image."""
-        futures = [self._submit(_digest, source) for source in sources]
+        futures = [self._workers.submit(_digest, source) for source in sources]
         found = []
         for future in futures:
-            found.append(self._result(future))
+            found.append(self._workers.result(future))
             progress()
         return found
 
@@ -94,30 +86,14 @@ class Reference:
         """Begins to answer frames; ``progress`` is called (from a thread) once for each answer."""
         for source, key in zip(sources, digests, strict=True):
             if key not in self._futures:
-                self._futures[key] = self._known_future(key) or self._submit(_answer, source)
+                self._futures[key] = self._known_future(key) or self._workers.submit(_answer, source)
             self._futures[key].add_done_callback(lambda _: progress())
 
     def answer(self, key: str) -> list[str]:
         """``encode``d outputs for the started frame with this digest; waits for them."""
-        answer = self._result(self._futures[key])
+        answer = self._workers.result(self._futures[key])
         self._remember(key, answer)
         return answer
-
-    def _submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
-        # Ctrl-C is for this process: a worker that starts here inherits that SIGINT is blocked.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return self._pool.submit(function, *arguments)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-    def _result(self, future: Future[Any]) -> Any:
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            raise TinyswitchError(
-                f"{self._path}: LiteRT crashed on it: a damaged model, or memory has run out"
-            ) from None
 
     def _valid(self, record: dict[str, Any]) -> bool:
         outputs = record.get("outputs")
@@ -147,18 +123,8 @@ def _start_worker(model: Path) -> None:
 
 @cache
 def _model() -> LiteRtModel:
-    with _litert_errors():
+    with litert_errors(_path):
         return LiteRtModel(_path)
-
-
-@contextmanager
-def _litert_errors() -> Iterator[None]:
-    """A damaged model that LiteRT loads can still make it raise nearly anything."""
-    try:
-        yield
-    except (RuntimeError, ValueError, LookupError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TinyswitchError(f"{_path}: LiteRT does not run it: {reason}") from None
 
 
 def _boundary() -> tuple[TensorInfo, list[TensorInfo]]:
@@ -177,5 +143,5 @@ def _digest(source: Source) -> str:
 
 def _answer(source: Source) -> list[str]:
     model, frame = _model(), _frame(source)
-    with _litert_errors():
+    with litert_errors(_path):
         return encode(model.run(frame))
