@@ -193,12 +193,7 @@ def load_frame(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     evaluation on ImageNet (torchvision's Resize and CenterCrop). c = 1 is greyscale, c = 3 RGB.
     Raises TinyswitchError for a file that cannot be decoded and for another c.
     """
-    height, width, channels = shape
-    if channels not in (1, 3):
-        raise TinyswitchError(
-            f"{path}: a model with an input of {channels} channels takes no image (1 or 3 channels)"
-        )
-    mode = "L" if channels == 1 else "RGB"
+    mode = _mode(path, shape)
     try:
         with Image.open(path) as file:
             image = file.convert(mode)
@@ -206,6 +201,25 @@ def load_frame(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
         raise TinyswitchError(f"{path}: not a readable image: {_reason(error)}") from None
     except Image.DecompressionBombError:
         raise TinyswitchError(f"{path}: too large to be decoded") from None
+    return _fit(image, shape)
+
+
+def fit_frame(frame: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The pixels ``frame`` (h, w, c), uint8, scaled and cropped to ``shape`` as ``load_frame`` does it."""
+    return _fit(Image.fromarray(frame[..., 0] if shape[2] == 1 else frame), shape)
+
+
+def _mode(path: Path, shape: tuple[int, int, int]) -> str:
+    channels = shape[2]
+    if channels not in (1, 3):
+        raise TinyswitchError(
+            f"{path}: a model with an input of {channels} channels takes no image (1 or 3 channels)"
+        )
+    return "L" if channels == 1 else "RGB"
+
+
+def _fit(image: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+    height, width, _ = shape
     if image.size != (width, height):
         image = _crop(_scale(image, width, height), width, height)
     return np.asarray(image, dtype=np.uint8).reshape(shape)

@@ -1,10 +1,10 @@
 """Batch norm of sub-networks without training: the trained statistics, moved by what the cuts change.
 
-Delta calibration: over the same images, mean and variance in front of each batch norm are measured in the whole
-float net (full) and in the sub-network with its int8 weights (sub). The trained ones (0) then become
+Delta calibration: over the same images, mean and variance in front of each batch norm are measured in the
+whole float net (full) and in the sub-network with its int8 weights (sub). The trained ones (0) then become
     mean = mean0 + (mean_sub - mean_full) * sqrt(var0 / var_full),  variance = var0 * var_sub / var_full.
-Against plain re-estimation, which takes mean_sub and var_sub, the trained statistics keep what few images cannot
-tell. The whole net is treated as a sub-network too: that takes back most of what rounding its weights cost.
+Against plain re-estimation, which takes mean_sub and var_sub, the trained statistics keep what few images
+cannot tell. The whole net is treated as a sub-network too: that takes back most of what rounding costs.
 """
 
 from __future__ import annotations

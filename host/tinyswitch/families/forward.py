@@ -63,7 +63,6 @@ def scores(net: Net, images: np.ndarray, compute: Compute, batch: int = 50) -> n
     """(n, classes) float32: the net's answers."""
     found = []
     for start in range(0, len(images), batch):
-        for _, value in sweep(net, images[start : start + batch], compute):
-            pass
+        *_, (_, value) = sweep(net, images[start : start + batch], compute)
         found.append(value.numpy().reshape(value.shape[0], -1))
     return np.concatenate(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -67,5 +66,3 @@ def scale_of(seen: Range) -> Scale:
         return Scale(float(np.float32(1 / 255)), -128)
     scale = float(np.float32((high - low) / 255))
     return Scale(scale, int(np.clip(np.round(-128 - low / scale), -128, 127)))
-
-
