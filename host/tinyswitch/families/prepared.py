@@ -1,4 +1,4 @@
-"""A family's weights, and what calibration needs to know of the whole net: made once, for all sub-networks."""
+"""A family's shared weights, and the tables of its sub-networks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Prepared:
         return max(alike, key=lambda net: net.resolution)
 
     def _given(self, net: Net) -> Tables:
-        """Tables of the whole net that ``net`` takes over: those in front of the first cut, and the classifier's."""
+        """Tables of the whole net that ``net`` takes over: up to the first cut, and the classifier's."""
         whole = self.family.subnets[0]
         if net.layers == whole.net.layers:
             return {}

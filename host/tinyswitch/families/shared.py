@@ -1,8 +1,8 @@
 """The int8 weights that all sub-networks of a family share.
 
 The rounding looks at a convolution's weights as they are *before* batch norm: q = round(w / s) * sign(gamma)
-with s = max|w| / 127 for each output channel. Batch norm of whatever sub-network then only stretches and moves
-a channel, which is left to its scale and bias; the sign keeps that scale positive.
+with s = max|w| / 127 for each output channel. Batch norm of whatever sub-network then only stretches and
+moves a channel, which is left to its scale and bias; the sign keeps that scale positive.
 """
 
 from __future__ import annotations

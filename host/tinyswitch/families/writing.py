@@ -21,8 +21,8 @@ from tinyswitch.nets.net import Layer, Net
 from tinyswitch.quantize.float_model import padding
 
 # An accumulator's unit is not less than this part of an output's, and a bias not more accumulator units than
-# that: what the engine's fastest kernels can do (compiler.variants). Only channels that are nearly constant, or
-# whose weights are all 0, come near.
+# that: what the engine's fastest kernels can do (compiler.variants). Only channels that are nearly constant,
+# or whose weights are all 0, come near.
 LEAST_MULTIPLIER = 2.0**-22
 LARGEST_BIAS = 2.0**25
 NOTHING_MULTIPLIER = 2.0**-10  # of a channel without weights

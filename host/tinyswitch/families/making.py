@@ -31,9 +31,10 @@ def make(
 ) -> Record:
     """Writes ``out``/SUBNET.tflite for each sub-network and ``out``/record.json; returns the record.
 
-    ``images``: a folder to calibrate with and, if it has labels, to measure accuracy with; None: the images of
-    the net's data (frames.find). ``limit``: accuracy over that many images only. Every file is written, or none.
-    Raises TinyswitchError, one line: for a family without weights or images, an image that cannot be read.
+    ``images``: a folder to calibrate with and, if it has labels, to measure accuracy with; None: the images
+    of the net's data (frames.find). ``limit``: accuracy over that many images only. Nothing is written before
+    all is measured. Raises TinyswitchError, one line: for a family without weights or images, an image that
+    cannot be read.
     """
     family = family if isinstance(family, Family) else load(family)
     calibration, measured = frames.find(family.net, images)
@@ -48,9 +49,8 @@ def make(
         found = _record(family, paths, calibration, measured, log)
     for name, content in models.items():
         write_file(out / f"{name}.tflite", content)
-    log(
-        f"{record.write(out, found)}: {len(models)} sub-networks, {found.weights_bytes / 1e3:.0f} kB of weights"
-    )
+    size = f"{found.weights_bytes / 1e3:.0f} kB of weights"
+    log(f"{record.write(out, found)}: {len(models)} sub-networks, {size}")
     return found
 
 
@@ -112,6 +112,7 @@ def _accuracy(subnet: Subnet, path: Path, measured: Frames) -> tuple[float | Non
     known = [label for label in measured.labels if label is not None]
     if known and max(known) >= subnet.net.classes:
         raise TinyswitchError(
-            f"{measured.name}: label {max(known)} is not among the {subnet.net.classes} classes of {subnet.net.name}"
+            f"{measured.name}: label {max(known)} is not among the {subnet.net.classes} classes of"
+            f" sub-network {subnet.name}"
         )
     return accuracy.top1(path, list(measured.at(subnet.net)), measured.labels, CACHE)
