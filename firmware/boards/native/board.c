@@ -16,6 +16,7 @@
 #endif
 
 #include "stack.h"
+#include "timer.h"
 
 #define CAUSE_VARIABLE "TINYSWITCH_RESET_CAUSE" /* carries the cause over a restart */
 
@@ -34,14 +35,19 @@ void board_init(void) {
     native_stack_paint();
 }
 
-/* Waits until `fd` is ready, for at most `ms`; 0 if it isn't. */
+/* Waits until `fd` is ready, for at most `ms`, or until the timer's signal ends the wait; 0 if it isn't. */
 static int ready(int fd, short events, int ms) {
     struct pollfd p = {.fd = fd, .events = events};
     return poll(&p, 1, ms) > 0;
 }
 
 size_t board_read(uint8_t *dst, size_t max) {
-    if (!ready(STDIN_FILENO, POLLIN, 0)) {
+    int waiting;
+    do {
+        errno = 0;
+        waiting = ready(STDIN_FILENO, POLLIN, 0);
+    } while (!waiting && errno == EINTR);
+    if (!waiting) {
         return 0;
     }
     const ssize_t n = read(STDIN_FILENO, dst, max);
@@ -83,6 +89,10 @@ uint32_t board_rx_lost(void) {
     return 0;
 }
 
+uint32_t board_supply_mv(void) {
+    return 0; /* a mains adapter has none worth telling */
+}
+
 enum board_reset_cause board_reset_cause(void) {
     return reset_cause;
 }
@@ -109,6 +119,7 @@ void board_reset(void) {
     char path[PATH_MAX], cause[12];
     snprintf(cause, sizeof cause, "%d", BOARD_RESET_SOFTWARE);
     setenv(CAUSE_VARIABLE, cause, 1);
+    native_timer_stop(); /* it would go on, and end the new program before that catches its signal */
     if (own_path(path, sizeof path)) {
         execl(path, path, (char *)NULL);
     }
