@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
+from rich.progress import Progress
 
-from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.interrupt import Interrupted
 from tinyswitch.evaluate.workers import Workers
 from tinyswitch.families.family import Family, Subnet
-from tinyswitch.families.search_space import Space, Spec, Value, subnet_of
+from tinyswitch.families.search_space import Space, Spec, spec_of, subnet_of
+from tinyswitch.families.search_study import (
+    SAMPLERS,
+    SPEC,
+    check_sampler,
+    finished,
+    key,
+    open_study,
+    results,
+    storage_errors,
+    under_way,
+)
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-    from optuna.storages import RDBStorage
 
-SAMPLERS = ("nsga2", "tpe")
-HEARTBEAT_S = 30  # a trial of a process that died is given up after GRACE_S
-GRACE_S = 120
 POLL_S = 0.3
-ATTEMPTS = 20  # draws for one that was not tried before
+REPEATS = 5  # draws a wanted result, at most: what was tried before may be drawn again
 
 
 class Judge(Protocol):
@@ -41,12 +48,12 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, and where the trials are kept."""
+    """What is searched, and where the trials are kept. Picklable."""
 
     family: Family
     space: Space
-    judge: Callable[[], Judge]  # called once in each worker process; must be picklable
-    facts: Mapping[str, Any]  # what a trial's result depends on; a study with others is not continued
+    judge: Callable[[], Judge]  # called once in each worker process
+    facts: Mapping[str, Any]  # what results depend on; a study begun with others is not continued
     storage: str  # URL, as Optuna takes it
     study: str
     sampler: str = SAMPLERS[0]
@@ -58,54 +65,54 @@ class Point:
 
     spec: Spec
     macs: int
-    search: float  # top-1 on the half that was searched with
+    search: float | None  # top-1 on the half that was searched with; None: not looked at
     report: float | None = None  # on the other; None: not looked at
     name: str | None = None  # of a declared sub-network
 
 
 @dataclass(frozen=True)
 class Found:
-    """The result: all trials, those that no other beats, and the family's declared sub-networks."""
+    """The result."""
 
-    trials: tuple[Point, ...]
-    front: tuple[Point, ...]  # by multiply-accumulates, ascending
-    declared: tuple[Point, ...]
+    trials: tuple[Point, ...]  # one for each sub-network that was tried
+    front: tuple[Point, ...]  # those that no other beats, by multiply-accumulates, ascending
+    declared: tuple[Point, ...]  # the family's, in its order
+
+
+def facts(family: Family, space: Space) -> dict[str, str]:
+    """What identifies net and space on any machine."""
+    content = repr((family.whole.layers, family.net.layers, family.order, family.checkpoint)).encode()
+    return {
+        "net": f"{family.net.name} {hashlib.sha256(content).hexdigest()[:8]}",
+        "dimensions": hashlib.sha256(repr(space.choices).encode()).hexdigest()[:8],
+    }
 
 
 def run(search: Search, trials: int, jobs: int, console: Console) -> Found:
-    """Tries until the study has ``trials`` results, those of other machines included, in ``jobs`` processes.
+    """Tries in ``jobs`` processes until the study has ``trials`` results, other machines' included.
 
     Then looks at the front and the declared sub-networks on the other half of the images. Raises
     TinyswitchError for a storage that cannot be used or a study of something else; Interrupted on Ctrl-C,
     when all finished trials are kept.
     """
-    study = _study(search)
-    for values in search.space.starts(search.family):
-        study.enqueue_trial(values, skip_if_exists=True)
+    check_sampler(search.sampler)
+    study = _open(search)
+    with storage_errors(search.storage):
+        for values in search.space.starts(search.family):
+            study.enqueue_trial(values, skip_if_exists=True)
     stop = get_context("spawn").Event()
     with Workers(jobs, search.family.name, _start, search, stop) as workers, bars(console) as progress:
         try:
-            bar = progress.add_task("trials", total=trials, completed=_count(study))
-            running = [workers.submit(_work, trials) for _ in range(jobs)]
-            while not all(future.done() for future in running):
-                time.sleep(POLL_S)
-                progress.update(bar, completed=_count(study))
-            for future in running:
-                workers.result(future)
-            progress.update(bar, completed=_count(study))
-            found = _points(study)
-            best = front(found)
-            declared = [_declared(search, subnet) for subnet in search.family.subnets]
-            bar = progress.add_task("other half of the images", total=len(best) + len(declared))
-            results = []
-            for future in [workers.submit(_look, *job) for job in [(p.spec, p.name) for p in best] + declared]:
-                results.append(workers.result(future))
-                progress.advance(bar)
+            _explore(study, trials, jobs, workers, stop, progress)
+            tried = tuple(_points(study))
+            best, declared = front(tried), _declared(search.family, tried)
+            looked_at = _report([*best, *declared], workers, progress)
         except KeyboardInterrupt:
-            console.print("stopping when the trials under way are finished")
+            console.print("waiting for the trials under way")
+            raise Interrupted(len(results(study)), trials, search.storage) from None
+        finally:
             stop.set()
-            raise Interrupted(_count(study), trials, search.storage) from None
-    return Found(tuple(found), tuple(results[: len(best)]), tuple(results[len(best) :]))
+    return Found(tried, tuple(looked_at[: len(best)]), tuple(looked_at[len(best) :]))
 
 
 def front(points: Sequence[Point]) -> list[Point]:
@@ -117,151 +124,86 @@ def front(points: Sequence[Point]) -> list[Point]:
     return kept
 
 
-def _declared(search: Search, subnet: Subnet) -> tuple[Spec, str]:
-    return spec_of(subnet, search.family), subnet.name
+def _open(search: Search) -> Study:
+    return open_study(search.storage, search.study, search.facts, search.sampler)
 
 
-def spec_of(subnet: Subnet, family: Family) -> Spec:
-    """How ``subnet`` stands in its family's file, with everything written out."""
-    spec: Spec = {}
-    if subnet.resolution != family.net.resolution:
-        spec["resolution"] = subnet.resolution
-    if subnet.skip:
-        spec["skip"] = sorted(subnet.skip)
-    for name, cut in (("kernel", subnet.kernels), ("width", subnet.widths)):
-        if cut:
-            spec[name] = {str(number): value for number, value in sorted(cut.items())}
-    if subnet.exit is not None:
-        spec["exit"] = subnet.exit
-    return spec
-
-
-# --- the study
-
-
-def _study(search: Search) -> Study:
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with _storage_errors(search.storage):
-        study = optuna.create_study(
-            storage=_storage(search.storage),
-            study_name=search.study,
-            directions=["minimize", "maximize"],
-            sampler=_sampler(search.sampler),
-            load_if_exists=True,
-        )
-        known = study.user_attrs.get("facts")
-        if known is None:
-            study.set_user_attr("facts", dict(search.facts))
-            return study
-    for name, value in search.facts.items():
-        if known.get(name) != value:
-            raise TinyswitchError(
-                f"{search.storage}: study {search.study} is of {name} {known.get(name)}, not {value};"
-                " choose another --study, or give what it was begun with"
-            )
-    return study
-
-
-def _storage(url: str) -> RDBStorage:
-    from optuna.storages import RDBStorage
-
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return RDBStorage(url, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S)
-
-
-@contextmanager
-def _storage_errors(url: str):
-    """Whatever the database says, in one line."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (StorageInternalError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
-        raise TinyswitchError(f"--storage {url}: not usable: {reason}") from None
-
-
-def _sampler(name: str):
-    import warnings
-
-    import optuna
-    from optuna.samplers import NSGAIISampler, TPESampler
-
-    if name not in SAMPLERS:
-        raise TinyswitchError(f"--sampler {name}: there are {', '.join(SAMPLERS)}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        # Each process draws with a seed of its own: the same one would make all draw the same.
-        if name == "tpe":
-            return TPESampler(constant_liar=True)  # processes do not try the same place at once
-        return NSGAIISampler(population_size=POPULATION)
-
-
-POPULATION = 16
-
-
-def _finished(study: Study) -> list[Any]:
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _count(study: Study) -> int:
-    return len(_finished(study))
+def _explore(study: Study, trials: int, jobs: int, workers: Workers, stop: Event, progress: Progress) -> None:
+    bar = progress.add_task("trials", total=trials, completed=len(results(study)))
+    futures = [workers.submit(_work, trials) for _ in range(jobs)]
+    while not all(future.done() for future in futures):
+        time.sleep(POLL_S)
+        progress.update(bar, completed=len(results(study)))
+        if any(future.done() and future.exception() for future in futures):
+            stop.set()
+    for future in futures:
+        workers.result(future)
+    progress.update(bar, completed=len(results(study)))
 
 
 def _points(study: Study) -> list[Point]:
-    """One for each sub-network that was tried."""
-    found = {}
-    for trial in _finished(study):
-        spec = trial.user_attrs["spec"]
-        found[repr(spec)] = Point(spec, round(trial.values[0]), trial.values[1], name=None)
-    return list(found.values())
+    found = results(study).values()
+    return [Point(t.user_attrs[SPEC], round(t.values[0]), t.values[1]) for t in found]
 
 
-# --- in the workers
+def _declared(family: Family, tried: Sequence[Point]) -> list[Point]:
+    """The declared sub-networks, with what is known of them."""
+    known = {key(point.spec): point.search for point in tried}
+    specs = {subnet.name: spec_of(subnet, family) for subnet in family.subnets}
+    return [
+        Point(specs[s.name], s.net.macs, known.get(key(specs[s.name])), name=s.name) for s in family.subnets
+    ]
 
-_search: Search
+
+def _report(points: Sequence[Point], workers: Workers, progress: Progress) -> list[Point]:
+    """The same, with the other half of the images."""
+    bar = progress.add_task("the other half", total=len(points))
+    looked_at = []
+    for future in [workers.submit(_look, point) for point in points]:
+        looked_at.append(workers.result(future))
+        progress.advance(bar)
+    return looked_at
+
+
+_search: Search  # of this worker process
 _stop: Event
-_judge: Judge
 
 
 def _start(search: Search, stop: Event) -> None:
-    global _search, _stop, _judge
+    global _search, _stop
     os.nice(5)
     _search, _stop = search, stop
-    _judge = search.judge()
+
+
+@cache
+def _judge() -> Judge:
+    return _search.judge()
 
 
 def _work(trials: int) -> None:
-    """Tries until there are enough."""
-    from optuna.trial import TrialState
-
-    study = _study(_search)
-    while not _stop.is_set():
-        begun = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
-        if len(begun) >= trials:
-            return
-        with _storage_errors(_search.storage):
-            study.optimize(_try, n_trials=1)
+    """Tries until there are enough results; waits for those that others are at."""
+    study = _open(_search)
+    with storage_errors(_search.storage):
+        while not _stop.is_set():
+            found, running = len(results(study)), under_way(study)
+            if found >= trials or finished(study) >= REPEATS * trials:
+                return
+            if found + running < trials:
+                study.optimize(_try, n_trials=1)
+            else:
+                time.sleep(POLL_S)
 
 
 def _try(trial: Trial) -> tuple[float, float]:
     spec = _search.space.draw(trial)
     subnet = subnet_of(_search.family, spec)
-    known = {repr(p.spec): p.search for p in _points(trial.study)}
-    top1 = known.get(repr(spec))
-    if top1 is None:
-        top1 = _judge.accuracy(subnet, "search")
-    trial.set_user_attr("spec", spec)
+    known = results(trial.study).get(key(spec))
+    top1 = known.values[1] if known else _judge().accuracy(subnet, "search")
+    trial.set_user_attr(SPEC, spec)
     return float(subnet.net.macs), top1
 
 
-def _look(spec: Spec, name: str | None) -> Point:
-    subnet = subnet_of(_search.family, spec)
-    both = [_judge.accuracy(subnet, half) for half in ("search", "report")]
-    return Point(spec, subnet.net.macs, *both, name=name)
+def _look(point: Point) -> Point:
+    subnet, judge = subnet_of(_search.family, point.spec), _judge()
+    search = judge.accuracy(subnet, "search") if point.search is None else point.search
+    return replace(point, search=search, report=judge.accuracy(subnet, "report"))

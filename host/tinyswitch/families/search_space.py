@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 DIMENSIONS = ("resolution", "skip", "kernel", "width", "exit")
-SMALLEST = 1 / 3  # share of the net's resolution below which nothing is expected
+SMALLEST = 3  # at less than this part of the net's resolution nothing is expected
 SMALLEST_KERNEL = 3
 EIGHTHS = range(4, 9)  # of an expansion's channels
 Spec = dict[str, Any]  # a sub-network as in a family's file
@@ -118,7 +118,7 @@ def _resolutions(net: Net) -> tuple[int, ...]:
     stride = 1
     for layer in net.layers:
         stride *= layer.stride
-    return tuple(range(net.resolution, max(stride, int(net.resolution * SMALLEST)) - 1, -stride))
+    return tuple(range(net.resolution, max(stride, -(-net.resolution // SMALLEST)) - 1, -stride))
 
 
 def _kernels(net: Net, number: int) -> tuple[int, ...]:
@@ -132,3 +132,19 @@ def _widths(net: Net, number: int) -> tuple[int, ...]:
         return ()
     rounded = {min(whole, -(-whole * eighth // 8 // WIDTH_STEP) * WIDTH_STEP) for eighth in EIGHTHS}
     return tuple(sorted(rounded, reverse=True))
+
+
+def spec_of(subnet: Subnet, family: Family) -> Spec:
+    """``subnet`` as in a family's file, everything written out; the inverse of ``subnet_of``."""
+    spec: Spec = {}
+    if subnet.resolution != family.net.resolution:
+        spec["resolution"] = subnet.resolution
+    if subnet.skip:
+        spec["skip"] = sorted(subnet.skip)
+    for name, cut in (("kernel", subnet.kernels), ("width", subnet.widths)):
+        left = {str(number): cut[number] for number in sorted(cut) if number not in subnet.skip}
+        if left:
+            spec[name] = left
+    if subnet.exit is not None:
+        spec["exit"] = subnet.exit
+    return spec
