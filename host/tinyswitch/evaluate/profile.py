@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Profile:
     cpu_seconds: float  # the processor's time in it: what it would take on an idle machine
     ram_bytes: int  # private memory of the process that the model adds: arena, packed weights, file
     rounds: int
+    classes: int  # values of output 0
 
 
 def profile(
@@ -45,8 +47,9 @@ def profile(
             times.append(worker.result(worker.submit(_run)))
             advance()
         ram = max(ram, worker.result(worker.submit(_used)))
+        classes = worker.result(worker.submit(_classes))
     seconds, cpu_seconds = (median(kind) for kind in zip(*times[WARM_UP:], strict=True))
-    return Profile(seconds, cpu_seconds, ram, rounds)
+    return Profile(seconds, cpu_seconds, ram, rounds, classes)
 
 
 _path: Path
@@ -83,6 +86,10 @@ def _run() -> tuple[float, float]:
     with litert_errors(_path):
         _model.run(_frame)
     return _model.seconds, _model.cpu_seconds
+
+
+def _classes() -> int:
+    return math.prod(_model.outputs[0].shape)
 
 
 def _used() -> int:

@@ -73,7 +73,7 @@ def storage_errors(url: str) -> Iterator[None]:
 
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+    except (StorageInternalError, SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
         reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
         raise TinyswitchError(f"--storage {url}: {reason}") from None
 
