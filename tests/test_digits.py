@@ -1,19 +1,28 @@
-"""The digits classifier: the committed model, the images for demonstrations, the training."""
+"""The digits: their images, and the committed family that was trained on them."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tinyswitch import nets
-from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate.images import find_images, load_frame
+from tinyswitch import families, nets
+from tinyswitch.evaluate.images import find_images, load_frame, to_model_input
 from tinyswitch.evaluate.litert import LiteRtModel
+from tinyswitch.families.family import FOLDER
 from tinyswitch.quantize import convert
 from tinyswitch.training import digits
+from tinyswitch.training.recipes import SOURCES
+
+MODELS = FOLDER / "digits"
+
+
+def accuracy(path) -> float:
+    """Share of the held-out digits that LiteRT's reference kernels have right."""
+    model, split = LiteRtModel(path), digits.split()
+    answers = [model.run(to_model_input(frame, model.input))[0].argmax() for frame in split.held_out_frames]
+    return float((np.array(answers) == split.held_out_labels).mean())
 
 
 def test_a_fifth_is_held_out_with_every_class_in_proportion():
@@ -25,14 +34,27 @@ def test_a_fifth_is_held_out_with_every_class_in_proportion():
     assert (split.train_frames.min(), split.train_frames.max()) == (0, 255)
 
 
-def test_the_committed_model_is_as_good_as_its_figures_say():
-    figures = json.loads((nets.MODELS / "digits.json").read_text())
-    accuracy = digits._int8_accuracy(nets.MODELS / "digits.tflite", digits.split())
-    assert accuracy >= 0.97
-    assert round(accuracy, 4) == figures["held_out_accuracy"]["int8"]
-    assert figures["duration_s"] < 120
-    assert figures["seed"] == digits.SEED and figures["epochs"] == digits.EPOCHS
-    assert figures["split"]["held_out"] == len(digits.split().held_out_labels)
+def test_the_committed_models_are_as_good_as_their_record_says():
+    record = json.loads((MODELS / "record.json").read_text())
+    family = families.load("digits")
+    assert [row["name"] for row in record["subnets"]] == [subnet.name for subnet in family.subnets]
+    assert len(record["subnets"]) >= 3
+    for row, subnet in zip(record["subnets"], family.subnets, strict=True):
+        assert row["macs"] == subnet.net.macs
+        assert round(accuracy(MODELS / row["file"]), 4) == row["accuracy"] >= 0.96
+
+
+def test_the_committed_training_made_sub_networks_that_cutting_alone_does_not_give():
+    figures = json.loads((MODELS / "training.json").read_text())
+    elastic, alone = (figures["held_out_accuracy"][kind] for kind in ("elastic", "alone"))
+    assert alone["full"] >= 0.97
+    assert all(elastic[name] > alone[name] + 0.2 for name in elastic if name != "full")
+    assert figures["images"] == {"train": 1437, "held_out": 360}
+    assert figures["recipe"]["seed"] == SOURCES["digits"].recipe.seed
+
+
+def test_the_embedded_default_is_the_largest_of_the_family():
+    assert (nets.MODELS / "digits.tflite").read_bytes() == (MODELS / "full.tflite").read_bytes()
 
 
 def test_pixels_of_the_committed_model_cover_its_input():
@@ -44,7 +66,7 @@ def test_pixels_of_the_committed_model_cover_its_input():
 
 def test_the_shipped_weights_convert_to_as_good_a_model(tmp_path):
     model = convert("digits", None, None, tmp_path / "digits.tflite", lambda line: None)
-    assert digits._int8_accuracy(model, digits.split()) >= 0.97
+    assert accuracy(model) >= 0.97
 
 
 def test_images_are_the_held_out_digits(tmp_path):
@@ -59,25 +81,3 @@ def test_images_are_the_held_out_digits(tmp_path):
     first = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     digits.write_images(folder)
     assert first == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_training_writes_model_weights_and_figures(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(digits, "EPOCHS", 5)
-    lines: list[str] = []
-    out = digits.train("digits", tmp_path / "new" / "mine.tflite", lines.append)
-    assert sorted(path.name for path in out.parent.iterdir()) == ["mine.json", "mine.pth", "mine.tflite"]
-    figures = json.loads(out.with_suffix(".json").read_text())
-    measured = digits._int8_accuracy(out, digits.split())
-    assert figures["held_out_accuracy"]["int8"] == round(measured, 4) > 0.3
-    assert abs(figures["held_out_accuracy"]["float"] - measured) < 0.1
-    assert figures["epochs"] == 5
-    assert "1437 digits" in lines[0] and lines[-1].startswith(f"{out}: ")
-    out, err = capfd.readouterr()
-    assert "5/5" in out and err == ""
-
-
-def test_only_nets_for_digits_are_trained(tmp_path):
-    with pytest.raises(TinyswitchError, match=r"mcunet-5fps\.json: cannot be trained here"):
-        digits.train("mcunet-5fps", tmp_path / "x.tflite")
-    with pytest.raises(TinyswitchError, match=r"ends with \.tflite"):
-        digits.train("digits", Path("x.bin"))

@@ -207,7 +207,7 @@ def test_names_are_suggested():
 def test_the_table_has_every_net_and_where_its_weights_are(monkeypatch):
     monkeypatch.delenv("TINYSWITCH_DATA", raising=False)
     rows = {row.name: row for row in nets.table()}
-    assert set(rows) == {*PUBLISHED, "digits"}
+    assert set(rows) == {*PUBLISHED, "digits", "cifar10"}
     assert rows["mcunet-320kb-1mb"].resolution == 176
     assert rows["digits"].checkpoint == "shipped"
     assert rows["mcunet-5fps"].checkpoint == "-"

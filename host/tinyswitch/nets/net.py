@@ -10,7 +10,7 @@ from tinyswitch.errors import TinyswitchError
 
 Shape = tuple[int, int, int]  # height, width, channels
 
-DATA = ("imagenet", "digits")  # data sets whose images the project knows where to find
+DATA = ("imagenet", "digits", "cifar10")  # data sets whose images the project knows where to find
 
 MAX_PARAMETERS = (
     2**26

@@ -14,6 +14,7 @@ from tinyswitch.nets.net import Net
 from tinyswitch.nets.weights import Weights, fold, from_checkpoint, random_tensors
 from tinyswitch.quantize import calibration as calibrate
 from tinyswitch.quantize.quiet import quiet
+from tinyswitch.training.recipes import SOURCES
 
 SEED = 0  # of random weights and random images
 
@@ -70,8 +71,8 @@ def _checkpoint(net: Net, given: Path | str | None, log: Callable[[str], None]) 
     shipped = nets.MODELS / net.checkpoint
     if shipped.exists():
         return shipped
-    if net.data == "digits":
-        raise TinyswitchError(f"{shipped}: not there; make it with: invoke train --net {net.name}")
+    if net.data in SOURCES:
+        raise TinyswitchError(f"{shipped}: not there; make it with: invoke train --family {net.name}")
     return data.fetch(net.checkpoint, log)
 
 

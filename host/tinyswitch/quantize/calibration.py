@@ -20,11 +20,12 @@ def frames(net: Net, folder: Path | None) -> np.ndarray:
     None: from the training images of the data the net is made for. Raises TinyswitchError where there are
     none, or an image cannot be read.
     """
-    if folder is None and net.data == "digits":
-        from tinyswitch.training import digits
+    from tinyswitch.evaluate.images import find_images, fit_frame, load_frame
+    from tinyswitch.training.recipes import SOURCES
 
-        return _evenly(digits.split().train_frames)
-    from tinyswitch.evaluate.images import find_images, load_frame
+    if folder is None and net.data in SOURCES:
+        train_frames = SOURCES[net.data].split().train_frames
+        return np.stack([fit_frame(frame, net.input) for frame in _evenly(train_frames)])
 
     entries = find_images(folder or _default_folder(net)).entries
     chosen = [entries[index] for index in _indices(len(entries))]

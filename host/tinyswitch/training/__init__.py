@@ -1,1 +1,1 @@
-"""Training of the nets whose data the project can ship: see ``digits``."""
+"""Training of families on images that can be had freely: ``train.train`` does it all (docs/training.md)."""
