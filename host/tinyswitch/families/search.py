@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rich.console import Console
 from rich.progress import Progress
 
+from tinyswitch import data, nets
 from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.interrupt import Interrupted
 from tinyswitch.evaluate.workers import Workers
@@ -80,8 +81,13 @@ class Found:
 
 
 def facts(family: Family, space: Space) -> dict[str, str]:
-    """What identifies net and space on any machine."""
-    content = repr((family.whole.layers, family.net.layers, family.order, family.checkpoint)).encode()
+    """What identifies net, weights and space on any machine."""
+    content = repr((family.whole.layers, family.net.layers, family.order)).encode()
+    name = family.checkpoint or family.whole.checkpoint or ""
+    for weights in (nets.MODELS / name, data.local(name) or data.cache() / name):
+        if weights.is_file():
+            content += weights.read_bytes()
+            break
     return {
         "net": f"{family.net.name} {hashlib.sha256(content).hexdigest()[:8]}",
         "dimensions": hashlib.sha256(repr(space.choices).encode()).hexdigest()[:8],

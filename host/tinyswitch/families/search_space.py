@@ -56,6 +56,9 @@ class Space:
 
     def draw(self, trial: Trial) -> Spec:
         """The sub-network that ``trial`` is to try."""
+        _ = (
+            trial.relative_params
+        )  # asks the sampler: NSGA-II then counts a given start as one of its population
         return self.spec({name: trial.suggest_categorical(name, v) for name, v in self.choices.items()})
 
     def spec(self, values: Mapping[str, Value]) -> Spec:
