@@ -1,0 +1,83 @@
+"""What this machine has left for inference, by psutil."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+
+WINDOW_S = 0.5  # over which the processor's time is looked at: the system counts in steps of 10 ms
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What there is for one worker process."""
+
+    ram_bytes: int  # for a model
+    cpu: float  # of a core, 0 to 1
+    battery: float | None = None  # 0 to 1; None: there is none, or it is being charged
+    deadline_s: float | None = None  # for an inference; None: none
+
+
+class Monitor(Protocol):
+    """Where readings come from."""
+
+    real: bool  # the load is there, so that times measured have it in them
+
+    def read(self, frame: int, held: int) -> Reading:
+        """What there is before ``frame``, the workers' present models taking ``held`` bytes in all."""
+
+
+class SystemMonitor:
+    """Free memory, processor and battery of this machine, within limits that the user gives."""
+
+    real = True
+
+    def __init__(self, workers: int, deadline_s: float | None = None, ram_limit: int | None = None):
+        """``ram_limit``: bytes that a model may take although more is free."""
+        self._workers, self._deadline_s, self._ram_limit = workers, deadline_s, ram_limit
+        self._samples: deque[tuple[float, float, float]] = deque([_sample()])
+        time.sleep(WINDOW_S)
+
+    def read(self, frame: int, held: int) -> Reading:
+        """As in Monitor. What a worker's present model takes counts as free: the next one replaces it."""
+        free = (psutil.virtual_memory().available + held) // self._workers
+        ram = free if self._ram_limit is None else min(free, self._ram_limit)
+        return Reading(ram, self._cpu(), _battery(), self._deadline_s)
+
+    def _cpu(self) -> float:
+        """The share of a core that each worker can have beside what other processes take."""
+        now = _sample()
+        self._samples.append(now)
+        while len(self._samples) > 2 and now[0] - self._samples[1][0] >= WINDOW_S:
+            self._samples.popleft()
+        seconds, busy, own = (new - old for new, old in zip(now, self._samples[0], strict=True))
+        cores = psutil.cpu_count() or 1
+        others = max(0.0, busy - own)
+        return min(1.0, max(0.0, cores - others / max(seconds, 1e-9)) / self._workers)
+
+
+def _sample() -> tuple[float, float, float]:
+    """(clock, seconds that all cores were busy, of these with this process and its workers)."""
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # Linux counts a guest's time in user's, too
+    twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    own = 0.0
+    for process in (this := psutil.Process(), *this.children(recursive=True)):
+        try:
+            used = process.cpu_times()
+        except psutil.Error:  # ended in between
+            continue
+        own += used.user + used.system
+    return time.monotonic(), sum(times) - idle - twice, own
+
+
+def _battery() -> float | None:
+    found = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if found is None or found.power_plugged:
+        return None
+    return min(1.0, max(0.0, found.percent / 100))
