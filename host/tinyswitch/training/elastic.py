@@ -78,7 +78,8 @@ class Trainer:
         if self.elastic:
             parts.append(self._traced(self._smallest.name, self._smaller, self._smallest)(images, goal))
             share = self.recipe.share
-            for index in rng.choice(len(self._between), self.recipe.between, replace=False):
+            count = min(self.recipe.between, len(self._between))
+            for index in rng.choice(len(self._between), count, replace=False):
                 net, some = self._between[index], slice(int(rng.integers(share)), None, share)
                 parts.append(self._traced(net.name, self._smaller, net)(images[some], goal[some]))
         self._traced("update", self._update)(parts)
