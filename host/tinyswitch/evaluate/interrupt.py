@@ -8,6 +8,6 @@ class Interrupted(TinyswitchError):
 
     exit_code = 130  # what a shell gives a program ended by SIGINT
 
-    def __init__(self, answered: int, count: int, where: str | None = None):
+    def __init__(self, done: int, count: int, where: str | None = None, what: str = "answered"):
         kept = f", kept in {where}; the same command goes on" if where else ""
-        super().__init__(f"interrupted: {answered} of {count} answered{kept}")
+        super().__init__(f"interrupted: {done} of {count} {what}{kept}")

@@ -106,6 +106,13 @@ def run(search: Search, trials: int, jobs: int, console: Console) -> Found:
     with storage_errors(search.storage):
         for values in search.space.starts(search.family):
             study.enqueue_trial(values, skip_if_exists=True)
+    try:
+        return _run(search, study, trials, jobs, console)
+    except KeyboardInterrupt:
+        raise Interrupted(len(results(study)), trials, search.storage, "tried") from None
+
+
+def _run(search: Search, study: Study, trials: int, jobs: int, console: Console) -> Found:
     stop = get_context("spawn").Event()
     with Workers(jobs, search.family.name, _start, search, stop) as workers, bars(console) as progress:
         try:
@@ -115,7 +122,7 @@ def run(search: Search, trials: int, jobs: int, console: Console) -> Found:
             looked_at = _report([*best, *declared], workers, progress)
         except KeyboardInterrupt:
             console.print("waiting for the trials under way")
-            raise Interrupted(len(results(study)), trials, search.storage) from None
+            raise
         finally:
             stop.set()
     return Found(tried, tuple(looked_at[: len(best)]), tuple(looked_at[len(best) :]))
