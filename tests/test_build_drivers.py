@@ -84,6 +84,46 @@ def test_sleeping_keeps_time(port):
     assert 9 * CLOCK / 1000 <= cycles <= 10.1 * CLOCK / 1000
 
 
+def test_the_timer_calls_on_time_and_leaves_the_rest(port):
+    figures = list(map(int, ask(port, b"t", 8)))
+    spans, rests = figures[::2], figures[1::2]
+    period = CLOCK // 1000 // 1000
+    assert spans[0] == pytest.approx(100.6 * period, rel=0.005)  # the 100th call ends it
+    assert rests[0] == pytest.approx(spans[0] * 0.4, rel=0.06)
+    assert spans[1] == pytest.approx(40 * 3.5 * period, rel=0.03)  # 2.5 periods busy, a whole one free
+    assert rests[1] == pytest.approx(40 * period, rel=0.06)
+    assert spans[2] == pytest.approx(1000 * CLOCK / 100_000 / 1000, rel=0.01)
+    assert spans[3] == pytest.approx(CLOCK / 1000, rel=0.001)
+
+
+def test_the_clock_runs_forwards_with_the_timer_and_the_timer_ends(port):
+    assert ask(port, b"k", 3) == ["0", "1", "0"]
+
+
+def test_handlers_may_use_floating_point(port):
+    same, calls = map(int, ask(port, b"F", 2))
+    assert same == 1 and calls > 50
+
+
+def test_sleeping_keeps_time_with_the_timer(port):
+    (cycles,) = map(int, ask(port, b"z"))
+    assert cycles == pytest.approx(CLOCK / 20 / 1000, rel=0.01)
+
+
+def test_the_supply_voltage(port):
+    alone, interrupted, calls = map(int, ask(port, b"v", 3))
+    assert alone == interrupted == 3300 and calls >= 1
+
+
+@pytest.mark.parametrize("mv", [1800, 2450, 3600])
+def test_another_supply_voltage(elf, mv):
+    with VirtualBoard(elf, supply_mv=mv) as board:
+        port = board.open()
+        port.timeout = 20
+        assert port.readline() == b"started\n"
+        assert int(ask(port, b"v", 3)[0]) == pytest.approx(mv, abs=2)
+
+
 def test_the_stack_mark_moves(port):
     before, after = map(int, ask(port, b"s", 2))
     assert 64 <= before < 1024

@@ -254,3 +254,224 @@ int main(void) {
     clocks = run.machine.clocks
     assert run.result[0] == 1
     assert (clocks.core_hz, clocks.pclk1_hz, clocks.pclk2_hz) == (216_000_000, 54_000_000, 108_000_000)
+
+
+TIM7 = """
+#define TIM7(o) REG(0x40001400 + (o))
+enum { CR1 = 0x00, CR2 = 0x04, DIER = 0x0C, SR = 0x10, EGR = 0x14, CNT = 0x24, PSC = 0x28, ARR = 0x2C };
+static void tim7_on(uint32_t psc, uint32_t arr, uint32_t dier) {
+    REG(0x40023840) |= 1 << 5; (void)REG(0x40023840);
+    TIM7(PSC) = psc; TIM7(ARR) = arr; TIM7(CR1) = 4; TIM7(EGR) = 1; TIM7(DIER) = dier;
+    REG(0xE000E104) = 1 << 23;
+    TIM7(CR1) = 5;
+}
+"""
+
+
+def test_timer_interrupts_at_its_period(tmp_path):
+    run = run_program(
+        tmp_path,
+        TIM7
+        + """
+static volatile uint32_t at[8], calls;
+void tim7(void) { TIM7(SR) = 0; at[calls++] = CYCCNT; (void)TIM7(SR); }
+int main(void) {
+    CYCLES_ON();
+    tim7_on(9, 99, 1);                     /* 10 * 100 cycles: PCLK1 isn't divided */
+    while (calls < 8) {}
+    TIM7(CR1) = 4;
+    for (int i = 0; i < 7; i++) result[i] = at[i + 1] - at[i];
+    result[7] = TIM7(CNT);
+    for (int i = 0; i < 3000; i++) __asm volatile("nop");
+    result[8] = calls;
+    result[9] = TIM7(CNT);
+    return 0;
+}
+""",
+    )
+    assert all(990 <= gap <= 1010 for gap in run.result[:7])  # to a block's start, a few instructions
+    assert sum(run.result[:7]) == pytest.approx(7000, abs=10)  # and without drift
+    assert run.result[7] == run.result[9] < 10 and run.result[8] == 8
+
+
+def test_timer_clock_is_twice_a_divided_pclk1(tmp_path):
+    run = run_program(
+        tmp_path,
+        TIM7
+        + """
+int main(void) {
+    CYCLES_ON();
+    REG(0x40023808) = 5 << 10;             /* PPRE1: 4 */
+    tim7_on(0, 65535, 0);
+    uint32_t start = CYCCNT, count = TIM7(CNT);
+    for (int i = 0; i < 5000; i++) __asm volatile("nop");
+    result[0] = CYCCNT - start;
+    result[1] = TIM7(CNT) - count;
+    return 0;
+}
+""",
+    )
+    assert run.result[0] > 5000 and run.result[1] == pytest.approx(run.result[0] / 2, abs=8)
+
+
+def test_timer_wakes_a_sleeping_processor_and_prescales_from_the_next_update(tmp_path):
+    run = run_program(
+        tmp_path,
+        TIM7
+        + """
+int main(void) {
+    tim7_on(0, 999, 1);
+    TIM7(PSC) = 3;                         /* from the first update on */
+    TICK(1 << 24);
+    __asm volatile("cpsid i");
+    for (int i = 0; i < 3; i++) {
+        uint32_t before = REG(0xE000E018);
+        __asm volatile("wfi");
+        result[i] = before - REG(0xE000E018);
+        TIM7(SR) = 0;
+        REG(0xE000E284) = 1 << 23;
+    }
+    return 0;
+}
+""",
+        b"x" * 2000,  # time jumps while bytes wait
+    )
+    assert run.result[0] == pytest.approx(1000, abs=60)
+    assert run.result[1:3] == [pytest.approx(4000, abs=60)] * 2
+
+
+def test_timer_flag_that_rises_in_the_handler_is_latched_until_cleared(tmp_path):
+    run = run_program(
+        tmp_path,
+        TIM7
+        + """
+static volatile uint32_t calls;
+void tim7(void) {
+    TIM7(SR) = 0;
+    if (++calls == 1) {
+        while (!(TIM7(SR) & 1)) {}         /* a whole period in the handler */
+        TIM7(CR1) = 0;
+        TIM7(SR) = 0;                      /* the line falls, the NVIC still remembers its rise */
+        result[0] = REG(0xE000E204) >> 23 & 1;
+        result[1] = REG(0xE000E304) >> 23 & 1;
+    }
+}
+int main(void) {
+    tim7_on(0, 999, 1);
+    while (calls < 2) {}
+    result[2] = calls;
+    return 0;
+}
+""",
+    )
+    assert run.result[:3] == [1, 1, 2]
+
+
+def test_timer_update_by_software_and_without_urs(tmp_path):
+    run = run_program(
+        tmp_path,
+        TIM7
+        + """
+int main(void) {
+    tim7_on(0, 60000, 0);
+    for (int i = 0; i < 100; i++) __asm volatile("nop");
+    TIM7(EGR) = 1;
+    result[0] = TIM7(CNT);
+    result[1] = TIM7(SR);
+    TIM7(CR1) = 1;
+    TIM7(EGR) = 1;
+    result[2] = TIM7(SR);
+    TIM7(SR) = 1;
+    result[3] = TIM7(SR);
+    TIM7(SR) = 0;
+    result[4] = TIM7(SR);
+    TIM7(CNT) = 59990;
+    for (int i = 0; i < 20; i++) __asm volatile("nop");
+    result[5] = TIM7(SR);
+    result[6] = TIM7(CNT);
+    return 0;
+}
+""",
+    )
+    assert run.result[0] < 10 and run.result[6] < 60
+    assert run.result[1:6] == [0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("REG(0x4000142C) = 9;", "TIM7 has no clock: its bit in APB1ENR is off"),
+        ("tim7_on(0, 9, 0x100);", "TIM7_DIER: bits 0x00000100 aren't modelled"),
+        ("tim7_on(0, 9, 0); TIM7(CR1) = 9;", "TIM7_CR1: bits 0x00000008 aren't modelled"),
+        ("tim7_on(0, 9, 0); TIM7(0x34) = 0;", "TIM7 has no such register"),
+        ("tim7_on(0, 99, 0); TIM7(CNT) = 100;", "TIM7: the count 100 is beyond ARR 99"),
+    ],
+)
+def test_timer_refuses(tmp_path, body, message):
+    source = f"{TIM7} int main(void) {{ {body} return 0; }}"
+    assert message in run_elf(compile_program(tmp_path, source)).message
+
+
+ADC = """
+#define ADC(o) REG(0x40012000 + (o))
+static void wait(uint32_t cycles) { for (uint32_t i = 0; i < cycles / 2; i++) __asm volatile("nop"); }
+static void adc_on(uint32_t smp, uint32_t channel) {
+    REG(0x40023844) |= 1 << 8;
+    ADC(0x304) = 1 << 16 | 1 << 23;
+    ADC(0x0C) = smp << 21;
+    ADC(0x34) = channel;
+    ADC(0x08) = 1;
+}
+"""
+
+
+def test_converter_measures_the_reference(tmp_path):
+    run = run_program(
+        tmp_path,
+        ADC
+        + """
+int main(void) {
+    CYCLES_ON();
+    adc_on(7, 17);
+    wait(200);
+    ADC(0x08) = 1 | 1 << 30;
+    uint32_t start = CYCCNT;
+    result[0] = ADC(0);
+    while (!(ADC(0) & 2)) {}
+    result[1] = CYCCNT - start;
+    result[2] = ADC(0x4C);
+    result[3] = ADC(0);
+    result[4] = *(volatile uint16_t *)0x1FF0F44A;
+    return 0;
+}
+""",
+    )
+    calibration = run.result[4]
+    assert 1450 < calibration < 1550  # about 1.21 V
+    assert run.result[0] == 1 << 4 and run.result[3] == 1 << 4  # STRT; reading DR clears EOC
+    assert run.result[1] == pytest.approx(492 * 4, abs=40)  # at 16 MHz / 4
+    assert run.result[2] == calibration  # at 3.3 V
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("ADC(0x34) = 17;", "ADC has no clock: its bit in APB2ENR is off"),
+        ("adc_on(7, 17); ADC(8) = 1 | 1 << 30;", "less than 3 us after ADON"),
+        ("adc_on(7, 17); wait(80); ADC(8) = 1 | 1 << 30;", "the reference isn't ready"),
+        ("adc_on(7, 3); wait(200); ADC(8) = 1 | 1 << 30;", "channel 3 isn't modelled"),
+        ("adc_on(1, 17); wait(200); ADC(8) = 1 | 1 << 30;", "15 clocks of 4000000 Hz sample the reference"),
+        ("adc_on(7, 17); ADC(8) = 1 << 1;", "ADC_CR2: bits 0x00000002 aren't modelled"),
+        ("adc_on(7, 17); ADC(0x10) = 1;", "ADC has no such register"),
+    ],
+)
+def test_converter_refuses(tmp_path, body, message):
+    source = f"{ADC} int main(void) {{ {body} return 0; }}"
+    assert message in run_elf(compile_program(tmp_path, source)).message
+
+
+@pytest.mark.parametrize("mv", ["1709", "3601", "3.3", "-3300"])
+def test_supply_voltages_that_there_cannot_be(mv):
+    command = [sys.executable, "-m", "tinyswitch.boards.virtual", "x.elf", "--supply-mv", mv]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert run.returncode == 2 and f"{mv} isn't a supply voltage of 1710 to 3600 mV" in run.stderr

@@ -54,7 +54,7 @@ void unexpected(void) { result[31] = 0xBAD; done(); }
 #define HANDLER __attribute__((weak, alias("unexpected")))
 void nmi(void) HANDLER; void hard_fault(void) HANDLER; void usage_fault(void) HANDLER;
 void svc(void) HANDLER; void pend_sv(void) HANDLER; void sys_tick(void) HANDLER;
-void irq0(void) HANDLER; void usart1(void) HANDLER;
+void irq0(void) HANDLER; void usart1(void) HANDLER; void tim7(void) HANDLER;
 void start(void) {
     FPU_ON();
     for (uint32_t *d = &data_start, *s = &data_load; d < &data_end;) *d++ = *s++;
@@ -62,9 +62,9 @@ void start(void) {
     main();
     done();
 }
-__attribute__((section(".vectors"), used)) void *const vectors[16 + 40] = {
+__attribute__((section(".vectors"), used)) void *const vectors[16 + 56] = {
     &stack_top, start, nmi, hard_fault, unexpected, unexpected, usage_fault, 0, 0, 0, 0, svc, 0, 0,
-    pend_sv, sys_tick, [16] = irq0, [16 + 37] = usart1};
+    pend_sv, sys_tick, [16] = irq0, [16 + 37] = usart1, [16 + 55] = tim7};
 """
 
 

@@ -1,5 +1,5 @@
-/* The periodic timer: SIGALRM is the interrupt. Each call sets up the next, so that a signal never waits while
- * the handler runs: it would come right after it, and the main program would stand still. */
+/* The periodic timer: SIGALRM is the interrupt. Each call sets up the next, so that no signal waits while the
+ * handler runs: it would come right after it, and the main program would stand still. */
 #define _XOPEN_SOURCE 700 /* c99 hides setitimer */
 #include "timer.h"
 

@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 #define CORE_HZ UINT32_C(216000000)
-#define PCLK2_HZ (CORE_HZ / 2u) /* clock of USART1 */
+#define PCLK2_HZ (CORE_HZ / 2u) /* clock of USART1 and, with its own prescaler, the ADC */
+#define TIM7_HZ (CORE_HZ / 2u)  /* twice PCLK1, which is CORE_HZ / 4 (RM0385, RCC_DCKCFGR1.TIMPRE 0) */
 #define TICK_CYCLES (CORE_HZ / 1000u)
 
 /* stm32f746.ld; only their addresses mean anything */
@@ -23,6 +24,7 @@ void faults_start(void); /* enables the fault handlers, reads the report of the 
 
 /* Handlers of the vector table. */
 void tick_handler(void);
+void timer_handler(void);
 void fault_handler(void);
 
 /* Interrupts off; returns what interrupts_restore() wants. */

@@ -8,6 +8,20 @@
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 #define BIT(n) (UINT32_C(1) << (n))
 
+/* RM0385, Basic timers (TIM6/TIM7) */
+#define TIM7_CR1 REGISTER(0x40001400)
+#define TIM7_DIER REGISTER(0x4000140C)
+#define TIM7_SR REGISTER(0x40001410)
+#define TIM7_EGR REGISTER(0x40001414)
+#define TIM7_CNT REGISTER(0x40001424)
+#define TIM7_PSC REGISTER(0x40001428)
+#define TIM7_ARR REGISTER(0x4000142C)
+#define TIM_CR1_CEN BIT(0)
+#define TIM_CR1_URS BIT(2)
+#define TIM_DIER_UIE BIT(0)
+#define TIM_SR_UIF BIT(0)
+#define TIM_EGR_UG BIT(0)
+
 /* RM0385, Independent watchdog (IWDG) */
 #define IWDG_KR REGISTER(0x40003000)
 #define IWDG_PR REGISTER(0x40003004)
@@ -45,6 +59,23 @@
 #define USART_ISR_TC BIT(6)
 #define USART_ISR_TXE BIT(7)
 
+/* RM0385, Analog-to-digital converter (ADC) */
+#define ADC1_SR REGISTER(0x40012000)
+#define ADC1_CR2 REGISTER(0x40012008)
+#define ADC1_SMPR1 REGISTER(0x4001200C)
+#define ADC1_SQR3 REGISTER(0x40012034)
+#define ADC1_DR REGISTER(0x4001204C)
+#define ADC_CCR REGISTER(0x40012304)
+#define ADC_SR_EOC BIT(1)
+#define ADC_CR2_ADON BIT(0)
+#define ADC_CR2_SWSTART BIT(30)
+#define ADC_SMPR1_SMP17_480 (UINT32_C(7) << 21)
+#define ADC_CCR_ADCPRE_DIV4 (UINT32_C(1) << 16)
+#define ADC_CCR_TSVREFE BIT(23)
+
+/* Data sheet DS10916, Internal reference voltage calibration values: 16 bits */
+#define VREFINT_CAL (*(const volatile uint16_t *)0x1FF0F44A)
+
 /* RM0385, General-purpose I/Os (GPIO) */
 #define GPIOA_MODER REGISTER(0x40020000)
 #define GPIOA_AFRH REGISTER(0x40020024)
@@ -78,8 +109,10 @@
 #define RCC_AHB1ENR_GPIOAEN BIT(0)
 #define RCC_AHB1ENR_GPIOBEN BIT(1)
 #define RCC_AHB1ENR_DMA2EN BIT(22)
+#define RCC_APB1ENR_TIM7EN BIT(5)
 #define RCC_APB1ENR_PWREN BIT(28)
 #define RCC_APB2ENR_USART1EN BIT(4)
+#define RCC_APB2ENR_ADC1EN BIT(8)
 #define RCC_CSR_RMVF BIT(24)
 #define RCC_CSR_BORRSTF BIT(25)
 #define RCC_CSR_PORRSTF BIT(27)
@@ -123,6 +156,15 @@
 #define SYST_CSR_ENABLE BIT(0)
 #define SYST_CSR_TICKINT BIT(1)
 #define SYST_CSR_CLKSOURCE BIT(2)
+
+/* PM0253, Nested vectored interrupt controller; positions: RM0385, vector table */
+#define NVIC_ISER(position) REGISTER(0xE000E100 + 4 * ((position) / 32))
+#define NVIC_ICER(position) REGISTER(0xE000E180 + 4 * ((position) / 32))
+#define NVIC_ICPR(position) REGISTER(0xE000E280 + 4 * ((position) / 32))
+#define NVIC_IPR(position) (*(volatile uint8_t *)(0xE000E400 + (position)))
+#define NVIC_BIT(position) BIT((position) % 32)
+#define NVIC_LOWEST 0xF0u /* of 16 priorities */
+#define TIM7_POSITION 55
 
 /* PM0253, System control block */
 #define SCB_VTOR REGISTER(0xE000ED08)

@@ -22,13 +22,15 @@ struct vectors {
     handler interrupts[INTERRUPTS];
 };
 
-/* Nothing but the tick is enabled, so any other entry reports a fault. */
+/* Nothing but the tick and the timer is enabled, so any other entry reports a fault. */
 __attribute__((section(".vectors"), used)) static const struct vectors vectors = {
     .stack = stack_top,
     .reset = reset_handler,
     .faults = {[0 ... 12] = fault_handler},
     .tick = tick_handler,
-    .interrupts = {[0 ... INTERRUPTS - 1] = fault_handler},
+    .interrupts = {[0 ... TIM7_POSITION - 1] = fault_handler,
+                   [TIM7_POSITION] = timer_handler,
+                   [TIM7_POSITION + 1 ... INTERRUPTS - 1] = fault_handler},
 };
 
 /* For board_stack_peak(). Leaves what this function and its callee may use themselves. */
@@ -41,7 +43,7 @@ static void paint_stack(void) {
 }
 
 void reset_handler(void) {
-    /* No exception handler computes in floating point, so none has to save its registers. */
+    /* Only the timer's handler may compute in floating point, and saves the registers itself. */
     FPU_FPCCR &= ~(FPU_FPCCR_ASPEN | FPU_FPCCR_LSPEN);
     FPU_CPACR |= FPU_CPACR_FULL;
     __asm volatile("dsb\n isb");

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tinyswitch.boards.pty import PtyBoard
+from tinyswitch.boards.virtual.chip import SUPPLY_MV
 
 
 class VirtualBoard(PtyBoard):
@@ -20,5 +21,8 @@ class VirtualBoard(PtyBoard):
     cycle_model = "virtual board: one cycle per instruction executed; not a timing of the real chip"
     counts_instructions = True
 
-    def __init__(self, elf: Path):
-        super().__init__([sys.executable, "-m", "tinyswitch.boards.virtual", elf])
+    def __init__(self, elf: Path, supply_mv: int = SUPPLY_MV):
+        """``supply_mv``: the chip's supply voltage, which the firmware can measure."""
+        super().__init__(
+            [sys.executable, "-m", "tinyswitch.boards.virtual", elf, "--supply-mv", str(supply_mv)]
+        )

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tinyswitch.boards.virtual.chip import SUPPLY_MV
 from tinyswitch.boards.virtual.errors import EndOfInput, Halt
 from tinyswitch.boards.virtual.firmware import Firmware
 from tinyswitch.boards.virtual.line import Line
@@ -17,15 +18,27 @@ from tinyswitch.boards.virtual.machine import Machine
 from tinyswitch.boards.virtual.stm32f746 import STM32F746
 from tinyswitch.errors import TinyswitchError
 
+SUPPLY_LIMITS = (1710, 3600)  # data sheet DS10916, general operating conditions; mV
+
+
+def _supply(text: str) -> int:
+    low, high = SUPPLY_LIMITS
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text} isn't a supply voltage of {low} to {high} mV")
+    return int(text)
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tinyswitch.boards.virtual", description=__doc__)
     parser.add_argument("elf", type=Path, help="firmware for the STM32F746G-DISCO")
-    elf = parser.parse_args(arguments).elf
+    parser.add_argument(
+        "--supply-mv", type=_supply, default=SUPPLY_MV, help="supply voltage, 1710 to 3600 mV; %(default)s"
+    )
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     line = Line(sys.stdin.fileno(), sys.stdout.fileno())
     try:
-        Machine(STM32F746, Firmware(elf), line).run()
+        Machine(STM32F746, Firmware(options.elf), line, options.supply_mv).run()
     except EndOfInput:
         return 0
     except Halt as halt:

@@ -10,15 +10,19 @@ if TYPE_CHECKING:
     from tinyswitch.boards.virtual.machine import Machine
     from tinyswitch.boards.virtual.peripheral import Peripheral
 
+SUPPLY_MV = 3300  # unless told otherwise
+
 
 @dataclass(frozen=True)
 class Memory:
-    """``bases``: every address range at which the same bytes appear; sizes in bytes."""
+    """``bases``: every address range at which the same bytes appear; sizes in bytes. ``factory``: offsets and
+    what the chip has there when it is new."""
 
     name: str
     bases: tuple[int, ...]
     size: int
     writable: bool
+    factory: tuple[tuple[int, bytes], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from unicorn import arm_const as reg
 
-from tinyswitch.boards.virtual.chip import Chip
+from tinyswitch.boards.virtual.chip import SUPPLY_MV, Chip
 from tinyswitch.boards.virtual.cortexm.exceptions import Exceptions, Fault
 from tinyswitch.boards.virtual.counter import DIVIDES_BY_ZERO
 from tinyswitch.boards.virtual.cpu import Access, Cpu, Stop
@@ -38,13 +38,14 @@ class Machine:
     """One chip with a firmware in it. :meth:`run` runs it until it halts or the host hangs up.
 
     Time is counted in processor cycles: one per instruction executed, plus the cycles skipped while the
-    processor sleeps or polls a status bit.
+    processor sleeps or polls a status bit. ``supply_mv``: the chip's supply voltage; it may change any time.
     """
 
     clocks: Clocks  # set by the chip's clock controller
 
-    def __init__(self, chip: Chip, firmware: Firmware, line: Line):
+    def __init__(self, chip: Chip, firmware: Firmware, line: Line, supply_mv: int = SUPPLY_MV):
         self.chip, self.firmware, self.line = chip, firmware, line
+        self.supply_mv = supply_mv
         self.cpu = Cpu(chip, self._read, self._write)
         self._skipped = 0
         self._accessing = False
@@ -66,6 +67,10 @@ class Machine:
         noise = random.Random(self.chip.name)
         for _, size, data, writable in self.cpu.memories:
             data[:] = noise.randbytes(size) if writable else bytes([ERASED]) * size
+        for memory in self.chip.memories:
+            for at, contents in memory.factory:
+                data, offset = self.cpu.memory_at(memory.bases[0] + at, len(contents), write=False)
+                data[offset : offset + len(contents)] = contents
         for segment in self.firmware.segments:
             place = self.cpu.memory_at(segment.load, len(segment.data), write=False)
             if place is None:

@@ -122,12 +122,11 @@ class Exceptions:
             self.cpu.request_stop()
 
     def set_line(self, irq: int, high: bool) -> None:
-        """Level of a peripheral's interrupt line."""
+        """Level of a peripheral's interrupt line. Its rise is latched, even while the handler runs."""
         number = IRQ0 + irq
         if high and number not in self.lines:
             self.lines.add(number)
-            if number not in self.active:
-                self.pend(number)
+            self.pend(number)
         elif not high:
             self.lines.discard(number)
 

@@ -12,15 +12,19 @@ from tinyswitch.boards.virtual.cortexm.nvic import Nvic
 from tinyswitch.boards.virtual.cortexm.systick import SysTick
 from tinyswitch.boards.virtual.machine import Machine
 from tinyswitch.boards.virtual.peripheral import Peripheral
+from tinyswitch.boards.virtual.stm32f746.adc import CALIBRATION, Adc
 from tinyswitch.boards.virtual.stm32f746.dma import Dma2
 from tinyswitch.boards.virtual.stm32f746.flash import Flash
 from tinyswitch.boards.virtual.stm32f746.gpio import GpioA, GpioB
 from tinyswitch.boards.virtual.stm32f746.iwdg import Iwdg
 from tinyswitch.boards.virtual.stm32f746.pwr import Pwr
 from tinyswitch.boards.virtual.stm32f746.rcc import Rcc
+from tinyswitch.boards.virtual.stm32f746.tim import Tim7
 from tinyswitch.boards.virtual.stm32f746.usart import Usart1
 
 FLASH_BYTES, RAM_BYTES, ITCM_BYTES = 1 << 20, 320 << 10, 16 << 10
+FACTORY, FACTORY_BYTES = 0x1FF0F000, 4 << 10  # only the calibration values; the boot program isn't there
+VREFINT_CAL = 0x1FF0F44A  # data sheet DS10916
 INTERRUPTS, PRIORITY_BITS, SYSTICK_DIVIDER = 98, 4, 8
 
 
@@ -34,6 +38,8 @@ def _peripherals(machine: Machine) -> list[Peripheral]:
         flash,
         pwr,
         Iwdg(machine),
+        Tim7(machine),
+        Adc(machine),
         GpioA(machine),
         GpioB(machine),
         dma,
@@ -58,6 +64,13 @@ STM32F746 = Chip(
         Memory("flash", (0x08000000, 0x00200000), FLASH_BYTES, writable=False),
         Memory("DTCM, SRAM1 and SRAM2", (0x20000000,), RAM_BYTES, writable=True),
         Memory("ITCM RAM", (0x00000000,), ITCM_BYTES, writable=True),
+        Memory(
+            "factory values",
+            (FACTORY,),
+            FACTORY_BYTES,
+            writable=False,
+            factory=((VREFINT_CAL - FACTORY, CALIBRATION.to_bytes(2, "little")),),
+        ),
     ),
     boot=0x08000000,
     peripherals=_peripherals,

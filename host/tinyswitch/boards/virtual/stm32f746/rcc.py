@@ -37,8 +37,8 @@ class Rcc(Peripheral):
         0x04: Register("PLLCFGR", 0x24003010, PLL_M | PLL_N | PLL_P | PLL_SRC | PLL_Q),
         0x08: Register("CFGR", 0, 0x3 | 0xF << 4 | 7 << 10 | 7 << 13, 0xC),
         0x30: Register("AHB1ENR", 0x00100000, 1 << 0 | 1 << 1 | 1 << 20 | 1 << 22),
-        0x40: Register("APB1ENR", 0x00000400, 1 << 10 | 1 << 28),
-        0x44: Register("APB2ENR", 0, 1 << 4 | 1 << 14),
+        0x40: Register("APB1ENR", 0x00000400, 1 << 5 | 1 << 10 | 1 << 28),
+        0x44: Register("APB2ENR", 0, 1 << 4 | 1 << 8 | 1 << 14),
         0x74: Register("CSR", POWER_UP, LSION | RMVF, RESET_FLAGS | LSIRDY),
     }
 
