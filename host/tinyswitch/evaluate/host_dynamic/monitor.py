@@ -17,7 +17,8 @@ class Reading:
     """What there is for one worker process."""
 
     ram_bytes: int  # for a model
-    cpu: float  # of a core, 0 to 1
+    cpu: float  # of a core, 0 to 1, beside all other work
+    cpu_high: float  # the same beside work of higher priority alone: what is niced gives way
     battery: float | None = None  # 0 to 1; None: there is none, or it is being charged
     deadline_s: float | None = None  # for an inference; None: none
 
@@ -39,29 +40,35 @@ class SystemMonitor:
     def __init__(self, workers: int, deadline_s: float | None = None, ram_limit: int | None = None):
         """``ram_limit``: bytes that a model may take although more is free."""
         self._workers, self._deadline_s, self._ram_limit = workers, deadline_s, ram_limit
-        self._samples: deque[tuple[float, float, float]] = deque([_sample()])
+        self._samples: deque[tuple[float, ...]] = deque([_sample()])
         time.sleep(WINDOW_S)
 
     def read(self, frame: int, held: int) -> Reading:
         """As in Monitor. What a worker's present model takes counts as free: the next one replaces it."""
         free = (psutil.virtual_memory().available + held) // self._workers
         ram = free if self._ram_limit is None else min(free, self._ram_limit)
-        return Reading(ram, self._cpu(), _battery(), self._deadline_s)
+        return Reading(ram, *self._cpu(), _battery(), self._deadline_s)
 
-    def _cpu(self) -> float:
-        """The share of a core that each worker can have beside what other processes take."""
+    def _cpu(self) -> tuple[float, float]:
+        """The share of a core that each worker can have beside others, and beside those not niced."""
         now = _sample()
         self._samples.append(now)
         while len(self._samples) > 2 and now[0] - self._samples[1][0] >= WINDOW_S:
             self._samples.popleft()
-        seconds, busy, own = (new - old for new, old in zip(now, self._samples[0], strict=True))
-        cores = psutil.cpu_count() or 1
+        seconds, busy, niced, own = (new - old for new, old in zip(now, self._samples[0], strict=True))
         others = max(0.0, busy - own)
+        return self._left(others, seconds), self._left(max(0.0, others - niced), seconds)
+
+    def _left(self, others: float, seconds: float) -> float:
+        cores = psutil.cpu_count() or 1
         return min(1.0, max(0.0, cores - others / max(seconds, 1e-9)) / self._workers)
 
 
-def _sample() -> tuple[float, float, float]:
-    """(clock, seconds that all cores were busy, of these with this process and its workers)."""
+def _sample() -> tuple[float, float, float, float]:
+    """Clock, seconds that all cores were busy, of these with niced processes, with this one and its workers.
+
+    This one is taken not to be niced.
+    """
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
     # Linux counts a guest's time in user's, too
@@ -73,7 +80,7 @@ def _sample() -> tuple[float, float, float]:
         except psutil.Error:  # ended in between
             continue
         own += used.user + used.system
-    return time.monotonic(), sum(times) - idle - twice, own
+    return time.monotonic(), sum(times) - idle - twice, getattr(times, "nice", 0.0), own
 
 
 def _battery() -> float | None:

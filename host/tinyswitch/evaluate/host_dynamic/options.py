@@ -39,7 +39,7 @@ def measure(
     """The options, measured one after the other while nothing else of ours runs.
 
     ``known`` has accuracies; of the others they are measured on ``dataset`` with LiteRT's reference kernels.
-    Where its labels say nothing either, the slower model is taken for the better one, and ``log`` says so.
+    Where its labels say nothing either, policies take the slower model for the better one; ``log`` says so.
     Raises TinyswitchError for a damaged image or model.
     """
     accuracies = {
@@ -61,14 +61,6 @@ def measure(
     if unknown:
         log(f"accuracy not known ({', '.join(unknown)}): the slower model is taken for the better one")
     return options
-
-
-def accuracies(options: Sequence[HostOption]) -> list[float]:
-    """Of each; if one is not known, made-up ones that rise with the time."""
-    if all(option.accuracy is not None for option in options):
-        return [option.accuracy or 0.0 for option in options]
-    order = sorted(range(len(options)), key=lambda place: options[place].seconds)
-    return [(order.index(place) + 1) / len(options) for place in range(len(options))]
 
 
 def check_alternatives(options: Sequence[HostOption]) -> None:

@@ -36,8 +36,11 @@ class Chooser(Protocol):
     def choose(self, reading: Reading) -> Chosen:
         """The option for the next batch."""
 
-    def again(self, option: int, answer: Answer) -> int | None:
-        """After this answer by ``option``: who is to look at the image again; None: the answer stands."""
+    def again(self, option: int, answer: Answer, elapsed: float) -> int | None:
+        """Who is to look again at an image that ``option`` answered; None: the answer stands.
+
+        ``elapsed``: seconds that the image has taken so far.
+        """
 
 
 @dataclass
@@ -154,7 +157,7 @@ class Player:
             elapsed += self._elapsed(answer, reading)
             if answer.load_seconds is not None:
                 self.played.load_seconds.append(answer.load_seconds)
-            more = self._chooser.again(option, answer)
+            more = self._chooser.again(option, answer, elapsed)
             if more is None:
                 break
             option = more

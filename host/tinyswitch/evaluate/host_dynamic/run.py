@@ -28,7 +28,7 @@ class Job:
     accuracies: Mapping[Path, float | None]  # those that are known, as fractions
     dataset: Dataset
     choosers: Callable[[Sequence[HostOption]], Mapping[str, Chooser]]  # policy -> it at work
-    monitor: Callable[[], Monitor]  # a new one for each policy
+    monitor: Callable[[Sequence[HostOption]], Monitor]  # a new one for each policy
     workers: int
     batch: int  # images between two decisions
     out: Path
@@ -61,7 +61,9 @@ def _play(job: Job, name: str, chooser: Chooser, options: Sequence[HostOption], 
     # A policy starts with new processes: nothing is in memory, no load is left from before
     with Answering(job.workers, "a model") as answering, Journal(job.out / f"{name}.jsonl") as journal:
         journal.clear()
-        player = Player(name, chooser, options, job.monitor(), answering, journal, progress.console.print)
+        player = Player(
+            name, chooser, options, job.monitor(options), answering, journal, progress.console.print
+        )
         return player.play(job.dataset, job.batch, lambda count: progress.advance(bar, count))
 
 
