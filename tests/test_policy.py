@@ -335,21 +335,6 @@ def test_mistakes(make, text: str):
     assert "\n" not in str(caught.value)
 
 
-def test_no_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    monkeypatch.setattr(library, "ROOT", tmp_path)
-    monkeypatch.setattr(library.shutil, "which", lambda name: None)
-    with pytest.raises(TinyswitchError, match="no cc on PATH; install gcc or clang"):
-        library._compiled()
-
-
-def test_the_library_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    monkeypatch.setattr(library, "ROOT", tmp_path)
-    made = library._compiled()
-    monkeypatch.setattr(library, "_compile", lambda *_: pytest.fail("compiled again"))
-    assert library._compiled() == made
-    assert made.is_relative_to(tmp_path / "build")
-
-
 def test_structs_are_as_in_the_header(tmp_path):
     """Sizes and offsets of every field, as the C compiler sees them."""
     structs = {

@@ -1,20 +1,14 @@
-"""``firmware/switcher/policy.c`` as a shared library, compiled at first use and when it changes."""
+"""``firmware/switcher/policy.c`` as a shared library, and its structs."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
-from tinyswitch.errors import TinyswitchError
+from tinyswitch import native_library
 from tinyswitch.firmware.project import ROOT
 
 SOURCE = ROOT / "firmware" / "switcher" / "policy.c"
-CFLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC")
 
 
 class COption(ctypes.Structure):
@@ -83,7 +77,7 @@ def policy_library() -> ctypes.CDLL:
 
     Raises TinyswitchError if there is no C compiler, it fails, or ``build`` cannot be written.
     """
-    library = ctypes.CDLL(str(_compiled()))
+    library = native_library.load("policy", [SOURCE])
     u32, ref = ctypes.c_uint32, ctypes.POINTER
     begin = [ref(CPolicy), ref(COption), u32, ref(CBudget)]
     library.ts_policy_choose.argtypes = [*begin, ref(CState)]
@@ -95,31 +89,3 @@ def policy_library() -> ctypes.CDLL:
     library.ts_policy_predict_us.argtypes = [u32, u32, u32]
     library.ts_policy_predict_us.restype = u32
     return library
-
-
-def _compiled() -> Path:
-    content = SOURCE.read_bytes() + SOURCE.with_suffix(".h").read_bytes() + " ".join(CFLAGS).encode()
-    target = ROOT / "build" / "switcher" / f"policy-{hashlib.sha256(content).hexdigest()[:16]}.so"
-    if target.exists():
-        return target
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise TinyswitchError("the policies need a C compiler: no cc on PATH; install gcc or clang")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            made = Path(folder) / target.name
-            _compile(compiler, made)
-            made.replace(target)  # at once: another process may be doing the same
-    except OSError as error:
-        raise TinyswitchError(f"{target}: {error.strerror}; make the folder writable") from None
-    return target
-
-
-def _compile(compiler: str, target: Path) -> None:
-    run = subprocess.run(
-        [compiler, *CFLAGS, str(SOURCE), "-o", str(target)], capture_output=True, text=True, check=False
-    )
-    if run.returncode:
-        first = (run.stderr.strip().splitlines() or ["no message"])[0]
-        raise TinyswitchError(f"{SOURCE}: {compiler} failed: {first}; see doctor")
