@@ -49,12 +49,13 @@ const char *board_fault(void);
 void board_watchdog_kick(void);
 
 /* Calls `handler` from an interrupt `hz` times a second, from one period after now on; ends what an earlier
- * call began. hz 0 only ends it (`handler` may be NULL); more than 100,000 counts as 100,000. Not for handlers.
+ * call began. hz 0 only ends it (`handler` may be NULL); more than 100,000 counts as 100,000. Not for
+ * handlers.
  *
- * The handler interrupts the main program anywhere, but not itself, and uses its stack; reception and the cycle
- * counter go on meanwhile. It may use board_cycles() and floating point, and keep the processor busy. If it
- * returns when less than 1/64 of the period is left, or later, the periods missed are dropped and a whole one
- * begins. So the main program always gets on: a handler whose call takes t gets t / period of the time, or
+ * The handler interrupts the main program anywhere, but not itself, and uses its stack; reception and the
+ * cycle counter go on meanwhile. It may use board_cycles() and floating point, and keep the processor busy. If
+ * it returns when less than 1/64 of the period is left, or later, the periods missed are dropped and a whole
+ * one begins. So the main program always gets on: a handler whose call takes t gets t / period of the time, or
  * t / (t + period) if t is longer than 63/64 of the period. */
 void board_timer_start(uint32_t hz, void (*handler)(void));
 

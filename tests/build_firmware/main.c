@@ -71,8 +71,8 @@ static void count_call(void) {
     }
 }
 
-/* How many cycles `n` calls of the handler at `hz` take, and how many of them are left to the main program, both
- * in thousands; each call is busy for `permille` of the period. */
+/* How many cycles `n` calls of the handler at `hz` take, and how many of them are left to the main program,
+ * both in thousands; each call is busy for `permille` of the period. */
 static void try_timer(uint32_t hz, uint32_t permille, uint32_t n) {
     uint32_t hundreds = 0;
     calls = 0;

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import unicorn
@@ -24,7 +25,14 @@ SOURCE = Path(__file__).with_name("counter.c")
 CFLAGS = ("-std=c99", "-O2", "-shared", "-fPIC")
 REGIONS = 6
 
+PRIVATE_PERIPHERALS = 0xE0000000  # ARM DDI 0403E, B3.1
+
 HAS_FPU, HAS_DOUBLE, DIVIDES_BY_ZERO = 1, 2, 4  # flags, as in counter.c
+
+_READ = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p)
+_WRITE = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
 
 
 class _Region(ctypes.Structure):
@@ -68,8 +76,11 @@ class State(ctypes.Structure):
         ("interrupt", ctypes.c_int32),
         ("fault", _Fault),
         ("regions", _Region * REGIONS),
+        ("cyccnt_on", ctypes.c_uint32),
+        ("cyccnt_origin", ctypes.c_uint64),
         ("emu_stop", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
+        ("read", ctypes.c_void_p),
     ]
 
 
@@ -168,8 +179,25 @@ class Counter:
         if not writable:
             self._hook(unicorn.UC_HOOK_MEM_WRITE_PROT, "counter_fault", base, base + len(memory) - 1)
 
-    def add_peripherals(self, base: int, size: int) -> None:
-        """Accesses to this range, mapped without permissions, note the program counter and go on."""
+    def add_peripherals(
+        self, base: int, size: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
+    ) -> None:
+        """Maps a range that ``read(address, size)`` and ``write(address, size, value)`` serve; they must not
+        raise. Each access notes the program counter first; only a hook on forbidden accesses can do that, so
+        the range gets no permissions."""
+        reader = _READ(lambda _uc, offset, n, _: read(base + offset, n))
+        writer = _WRITE(lambda _uc, offset, n, value, _: write(base + offset, n, value & (1 << 8 * n) - 1))
+        self._keep += [reader, writer]
+        entry = ctypes.cast(reader, ctypes.c_void_p)
+        if base == PRIVATE_PERIPHERALS:
+            self.state.read = entry.value
+            entry = ctypes.cast(self._library.counter_read, ctypes.c_void_p)
+        user = ctypes.cast(self._pointer, ctypes.c_void_p)
+        store = ctypes.cast(writer, ctypes.c_void_p)
+        status = binding.uclib.uc_mmio_map(self._uc._uch, base, size, entry, user, store, None)
+        if status != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(status)
+        self._uc.mem_protect(base, size, unicorn.UC_PROT_NONE)
         kinds = unicorn.UC_HOOK_MEM_READ_PROT | unicorn.UC_HOOK_MEM_WRITE_PROT
         self._hook(kinds, "counter_peripheral", base, base + size - 1)
         self._hook(unicorn.UC_HOOK_MEM_FETCH_PROT, "counter_fault", base, base + size - 1)

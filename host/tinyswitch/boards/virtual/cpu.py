@@ -9,17 +9,20 @@ from dataclasses import dataclass
 
 import unicorn
 from unicorn import arm_const as reg
+from unicorn.unicorn_py3 import unicorn as binding
 
 from tinyswitch.boards.virtual.chip import Chip
-from tinyswitch.boards.virtual.counter import HAS_DOUBLE, HAS_FPU, Counter
+from tinyswitch.boards.virtual.counter import HAS_DOUBLE, HAS_FPU, PRIVATE_PERIPHERALS, Counter
 from tinyswitch.boards.virtual.errors import Halt
 
-PERIPHERALS = ((0x40000000, 0x20000000), (0xE0000000, 0x00100000))  # DDI 0403E, B3.1: device and PPB
+PERIPHERALS = ((0x40000000, 0x20000000), (PRIVATE_PERIPHERALS, 0x00100000))  # DDI 0403E, B3.1: device and PPB
 NOWHERE = 0xFFFFFFFE  # Unicorn wants an address to stop at; no code can be here
 EXC_RETURN = 0xFFFFFFE0  # and above: loading such a value into the PC returns from an exception
 XPSR_T = 1 << 24
 WAIT_HINTS = (0xBF10, 0xBF20)  # YIELD, WFE
 
+# Unicorn's own functions for Python take ten times as long, and an exception reads and writes 30 registers.
+_reg_read, _reg_write = binding.uclib.uc_reg_read, binding.uclib.uc_reg_write
 _OF_BLOCKS = HAS_FPU | HAS_DOUBLE  # traps for which the counter stops before the block
 _QEMU_SVC, _QEMU_BKPT, _QEMU_EXCEPTION_EXIT = 2, 7, 8  # target/arm/cpu.h, EXCP_*
 _ACCESS = {
@@ -70,6 +73,8 @@ class Cpu:
         self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.uc.ctl_set_cpu_model(chip.cpu)
         self.uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)  # asks counter_tlb_fill
+        self._handle, self._word = self.uc._uch, ctypes.c_uint32()
+        self._pointer = ctypes.byref(self._word)
         self.counter = Counter(self.uc)
         self.state = self.counter.state
         self.memories: list[tuple[int, int, ctypes.Array, bool]] = []  # base, size, bytes, writable
@@ -83,7 +88,7 @@ class Cpu:
             for base in memory.bases:
                 self._map(base, data, memory.writable)
         for base, size in PERIPHERALS:
-            self._map_peripherals(base, size, read, write)
+            self.counter.add_peripherals(base, size, read, write)
         used = [(base, size) for base, size, _, _ in self.memories] + list(PERIPHERALS)
         end = 0
         for base, size in [*sorted(used), (1 << 32, 0)]:
@@ -96,20 +101,6 @@ class Cpu:
         self.uc.mem_map_ptr(base, len(data), permissions, ctypes.addressof(data))
         self.counter.add_memory(base, data, writable)
         self.memories.append((base, len(data), data, writable))
-
-    def _map_peripherals(
-        self, base: int, size: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
-    ) -> None:
-        self.uc.mmio_map(
-            base,
-            size,
-            lambda _uc, offset, n, _: read(base + offset, n),
-            None,
-            lambda _uc, offset, n, value, _: write(base + offset, n, value & (1 << 8 * n) - 1),
-            None,
-        )
-        self.uc.mem_protect(base, size, unicorn.UC_PROT_NONE)  # makes counter_peripheral see each access
-        self.counter.add_peripherals(base, size)
 
     def memory_at(self, address: int, size: int, *, write: bool) -> tuple[ctypes.Array, int] | None:
         """The bytes behind [address, address + size) and the offset in them; None if there's no memory."""
@@ -127,11 +118,13 @@ class Cpu:
         return int.from_bytes(bytes(data[offset : offset + 4]), "little")
 
     def __getitem__(self, register: int) -> int:
-        """A register by Unicorn's number, unsigned."""
-        return self.uc.reg_read(register) & 0xFFFFFFFF
+        """A register of 32 bits by Unicorn's number, unsigned."""
+        _reg_read(self._handle, register, self._pointer)
+        return self._word.value
 
     def __setitem__(self, register: int, value: int) -> None:
-        self.uc.reg_write(register, value)
+        self._word.value = value
+        _reg_write(self._handle, register, self._pointer)
 
     def instructions(self, pc: int) -> int:
         """Instructions completed before the one at ``pc`` of the current block."""

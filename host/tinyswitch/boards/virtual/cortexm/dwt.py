@@ -32,8 +32,8 @@ class Dwt(Peripheral):
 
     def reset(self) -> None:
         super().reset()
-        self._origin = 0  # instructions executed when the counter was 0; what it shows while it stands: _held
-        self._held = 0
+        self._held = 0  # what the counter shows while it stands
+        self._count(False, 0)
         self._locked = True
 
     def _check(self) -> None:
@@ -47,19 +47,25 @@ class Dwt(Peripheral):
 
     def write_CTRL(self, value: int) -> None:
         self._check()
-        count = self.read_CYCCNT()
+        self._held = self.read_CYCCNT()
         self.values["CTRL"] = FOUR_COMPARATORS | value & CYCCNTENA
-        self.write_CYCCNT(count)
+        self._count(self._running(), self._held)
+
+    def _count(self, on: bool, value: int) -> None:
+        """While the counter is on, ``counter_read`` in counter.c answers the firmware."""
+        state = self.machine.cpu.state
+        state.cyccnt_on = on
+        state.cyccnt_origin = self.machine.instructions() - value & (1 << 64) - 1
 
     def read_CYCCNT(self) -> int:
         if not self._running():
             return self._held
-        return self.machine.instructions() - self._origin & 0xFFFFFFFF
+        return self.machine.instructions() - self.machine.cpu.state.cyccnt_origin & 0xFFFFFFFF
 
     def write_CYCCNT(self, value: int) -> None:
         self._check()
         self._held = value
-        self._origin = self.machine.instructions() - value
+        self._count(self._running(), value)
 
     def write_LAR(self, value: int) -> None:
         self._locked = value != UNLOCK
