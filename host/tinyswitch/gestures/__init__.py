@@ -1,0 +1,1 @@
+"""Recordings of motion, and the model that tells gestures apart."""
