@@ -9,7 +9,7 @@ from typing import Protocol
 
 import psutil
 
-WINDOW_S = 0.5  # over which the processor's time is looked at: the system counts in steps of 10 ms
+WINDOW_S = 0.25  # over which the processor's time is looked at: the system counts in steps of 10 ms
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,12 @@ class Monitor(Protocol):
 
     real: bool  # the load is there, so that times measured have it in them
 
-    def read(self, frame: int, held: int) -> Reading:
-        """What there is before ``frame``, the workers' present models taking ``held`` bytes in all."""
+    def read(self, frame: int, held: int, got: float) -> Reading:
+        """What there is before ``frame``.
+
+        ``held``: bytes that the workers' present models take in all. ``got``: share of a core that the last
+        inferences got, 0 if there were none.
+        """
 
 
 class SystemMonitor:
@@ -43,11 +47,16 @@ class SystemMonitor:
         self._samples: deque[tuple[float, ...]] = deque([_sample()])
         time.sleep(WINDOW_S)
 
-    def read(self, frame: int, held: int) -> Reading:
-        """As in Monitor. What a worker's present model takes counts as free: the next one replaces it."""
+    def read(self, frame: int, held: int, got: float) -> Reading:
+        """As in Monitor.
+
+        What a worker's present model takes counts as free: the next one replaces it. Of the processor there
+        is what others leave idle; where all is taken, still the turn that the system gives to each: ``got``.
+        """
         free = (psutil.virtual_memory().available + held) // self._workers
         ram = free if self._ram_limit is None else min(free, self._ram_limit)
-        return Reading(ram, *self._cpu(), _battery(), self._deadline_s)
+        cpu, cpu_high = (max(left, min(got, 1.0)) for left in self._cpu())
+        return Reading(ram, cpu, cpu_high, _battery(), self._deadline_s)
 
     def _cpu(self) -> tuple[float, float]:
         """The share of a core that each worker can have beside others, and beside those not niced."""

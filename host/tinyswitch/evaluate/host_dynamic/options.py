@@ -14,6 +14,7 @@ from tinyswitch.evaluate.images import Dataset
 from tinyswitch.evaluate.profile import WARM_UP, profile
 
 ROUNDS = 20
+FEWEST = 30  # labelled images on which an accuracy is measured
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,22 @@ def measure(
     """The options, measured one after the other while nothing else of ours runs.
 
     ``known`` has accuracies; of the others they are measured on ``dataset`` with LiteRT's reference kernels.
-    Where its labels say nothing either, policies take the slower model for the better one; ``log`` says so.
+    Where it has too few labels, or those of other classes, policies take the slower model for the better one,
+    and ``log`` says so.
     Raises TinyswitchError for a damaged image or model.
     """
-    accuracies = {
-        model: found
-        if (found := known.get(model)) is not None
-        else accuracy_of(model, dataset, cache, progress)[0]
-        for model in models
-    }
+    accuracies = dict(known)
+    if sum(entry.label is not None for entry in dataset.entries) >= FEWEST:
+        for model in models:
+            if accuracies.get(model) is None:
+                accuracies[model], _ = accuracy_of(model, dataset, cache, progress)
     bar = progress.add_task("measuring models", total=len(models) * (ROUNDS + WARM_UP))
     options = []
     for model in models:
         found = profile(model, dataset.entries[0].path, ROUNDS, lambda: progress.advance(bar))
         options.append(
             HostOption(
-                model.stem, model, found.cpu_seconds, found.ram_bytes, accuracies[model], found.classes
+                model.stem, model, found.cpu_seconds, found.ram_bytes, accuracies.get(model), found.classes
             )
         )
     unknown = [option.name for option in options if option.accuracy is None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -16,6 +16,7 @@ from tinyswitch.evaluate.journal import Journal
 
 SMALLEST_SHARE = 1e-3  # of a core: with less, an inference takes a thousand times as long, not for ever
 SHOWN = 10  # images whose answers are kept to be shown
+RECENT = 8  # inferences of which the share of the processor is known
 MARKED = 0.05  # what changes by less is not named as the cause of a switch
 
 
@@ -102,6 +103,7 @@ class Player:
         self._chooser, self._options, self._monitor = chooser, options, monitor
         self._answering, self._journal, self._say = answering, journal, say
         self._keep = [options[place].path for place in chooser.keep]
+        self._recent: deque[Answer] = deque(maxlen=RECENT)
         self._present: int | None = None  # option
         self._then: Reading | None = None  # when it was chosen
 
@@ -110,7 +112,7 @@ class Player:
         graded = not dataset.mismatch(self._options[0].classes)
         for start in range(0, len(dataset), batch):
             entries = dataset.entries[start : start + batch]
-            reading = self._monitor.read(start, self._held())
+            reading = self._monitor.read(start, self._held(), self._got())
             chosen = self._chooser.choose(reading)
             self._switch(start, chosen, reading)
             answers = self._answer(chosen.option, entries)
@@ -125,9 +127,16 @@ class Player:
             return 0
         return self._answering.count * self._options[self._present].ram_bytes
 
+    def _got(self) -> float:
+        """Share of a core that the last inferences got."""
+        seconds = sum(answer.seconds for answer in self._recent)
+        return sum(answer.cpu_seconds for answer in self._recent) / seconds if seconds else 0.0
+
     def _answer(self, option: int, entries: Sequence[Entry]) -> list[Answer]:
         images = [entry.path for entry in entries]
-        return self._answering.answer(self._options[option].path, images, self._keep)
+        answers = self._answering.answer(self._options[option].path, images, self._keep)
+        self._recent.extend(answers)
+        return answers
 
     def _switch(self, frame: int, chosen: Chosen, reading: Reading) -> None:
         if chosen.option == self._present:
