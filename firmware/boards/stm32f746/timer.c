@@ -9,6 +9,7 @@
 #define COUNT_MAX UINT32_C(65536) /* of the prescaler and of the counter */
 
 static void (*handler)(void);
+static uint32_t latest; /* count at which a handler must have returned */
 
 static void stop(void) {
     NVIC_ICER(TIM7_POSITION) = NVIC_BIT(TIM7_POSITION);
@@ -31,7 +32,9 @@ void board_timer_start(uint32_t hz, void (*h)(void)) {
     const uint32_t clocks = (TIM7_HZ + hz / 2) / hz;
     const uint32_t prescaler = (clocks + COUNT_MAX - 1) / COUNT_MAX;
     TIM7_PSC = prescaler - 1;
-    TIM7_ARR = (clocks + prescaler / 2) / prescaler - 1;
+    const uint32_t last = (clocks + prescaler / 2) / prescaler - 1;
+    latest = last - last / 64;
+    TIM7_ARR = last;
     TIM7_CR1 = TIM_CR1_URS;
     TIM7_EGR = TIM_EGR_UG; /* takes over the prescaler; with URS it isn't an event */
     TIM7_DIER = TIM_DIER_UIE;
@@ -45,8 +48,7 @@ void board_timer_start(uint32_t hz, void (*h)(void)) {
 __attribute__((used)) static void call_handler(void) {
     TIM7_SR = 0;
     handler();
-    const uint32_t last = TIM7_ARR;
-    if (last - TIM7_CNT < last / 64 || (TIM7_SR & TIM_SR_UIF)) {
+    if (TIM7_CNT > latest || (TIM7_SR & TIM_SR_UIF)) {
         TIM7_EGR = TIM_EGR_UG;
         TIM7_SR = 0;
         (void)TIM7_SR;

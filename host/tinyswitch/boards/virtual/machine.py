@@ -242,40 +242,39 @@ class Machine:
     # Peripherals
 
     def _read(self, address: int, size: int) -> int:
-        return self._access(Access("read", address, size, None, self.cpu.state.pc)) or 0
+        return self._access(address, size, None) or 0
 
     def _write(self, address: int, size: int, value: int) -> None:
-        self._access(Access("write", address, size, value, self.cpu.state.pc))
+        self._access(address, size, value)
 
-    def _access(self, access: Access) -> int | None:
+    def _access(self, address: int, size: int, value: int | None) -> int | None:
         """Called from within Unicorn: nothing may be raised through it."""
         if self._halt:
             return None  # the block in which it halted runs to its end
         self._accessing = True
         try:
-            return self._dispatch(access)
+            return self._dispatch(address, size, value)
         except Refused as refusal:
-            self._halt = Halt(self._describe(access, str(refusal)))
+            self._halt = Halt(self._describe_access(address, size, value, str(refusal)))
         except Halt as halt:
             self._halt = halt
         except Exception as error:  # a bug of ours: say where, rather than run on
-            self._halt = Halt(self._describe(access, f"internal error {error!r}"))
+            self._halt = Halt(self._describe_access(address, size, value, f"internal error {error!r}"))
         finally:
             self._accessing = False
         self.cpu.stop_now()
         return None
 
-    def _dispatch(self, access: Access) -> int | None:
-        peripheral = self._find(access.address)
+    def _dispatch(self, address: int, size: int, value: int | None) -> int | None:
+        peripheral = self._find(address)
         if peripheral is None:
             raise Refused("the chip has no memory or register there that this model knows")
         if peripheral.clock and not self.clocks.enabled(*peripheral.clock):
             register, _ = peripheral.clock
             raise Refused(f"{peripheral.name} has no clock: its bit in {register} is off")
-        offset = access.address - peripheral.base
-        if access.value is None:
-            return peripheral.read(offset, access.size)
-        peripheral.write(offset, access.size, access.value)
+        if value is None:
+            return peripheral.read(address - peripheral.base, size)
+        peripheral.write(address - peripheral.base, size, value)
         return None
 
     def _find(self, address: int) -> Peripheral | None:
@@ -293,6 +292,10 @@ class Machine:
                 if base <= address < base + memory.size:
                     address += memory.bases[0] - base
         return self.firmware.where(address)
+
+    def _describe_access(self, address: int, size: int, value: int | None, reason: str) -> str:
+        kind = "read" if value is None else "write"
+        return self._describe(Access(kind, address, size, value, self.cpu.state.pc), reason)
 
     def _describe(self, access: Access, reason: str) -> str:
         value = "" if access.value is None else f" of value 0x{access.value:0{2 * access.size}x}"

@@ -144,8 +144,9 @@ class Exceptions:
     def _watch(self, masked: bool) -> None:
         """While something pending is held back, the counter stops when PRIMASK and the like change."""
         state = self.cpu.state
-        for i in range(3):
-            state.masks[i] = self.cpu[state.mask_registers[i]]
+        if masked:
+            for i in range(3):
+                state.masks[i] = self.cpu[state.mask_registers[i]]
         state.watch_masks = masked
 
     def _enter(self, number: int) -> None:
