@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import numpy as np
 import serial
@@ -16,6 +17,9 @@ from tinyswitch.link import BoardInfo, BoardReset, Client, LinkError, LinkLost, 
 ATTEMPTS = 3  # times a frame is sent before it counts as lost
 REOPEN_S = 10.0  # a board that was pulled out or restarts its USB port has this long to come back
 FAST_BAUDS = (2_000_000, 1_000_000, 921_600, 460_800, 230_400)
+
+
+Answer = TypeVar("Answer")
 
 
 class FrameLost(Exception):
@@ -78,10 +82,14 @@ class Session:
 
         Raises FrameLost, or TinyswitchError when the board is gone or has stopped by itself.
         """
+        return self._repeat(lambda: self._client.infer(frame))
+
+    def _repeat(self, send: Callable[[], Answer]) -> Answer:
+        """What ``send`` returns, in as many attempts as it takes; raises as ``infer``."""
         reason = ""
         for attempt in range(ATTEMPTS):
             try:
-                return self._client.infer(frame)
+                return send()
             except LinkError as error:
                 reason = str(error)
                 if attempt + 1 < ATTEMPTS:
@@ -94,7 +102,7 @@ class Session:
         if failure:
             raise TinyswitchError(f"{self._board.name}: {failure}")
         if not isinstance(error, LinkLost):  # the board answers, but refused something
-            self._client.select(self.model.index)
+            self._set_up()
             return
         deadline = time.monotonic() + REOPEN_S
         while True:
@@ -113,16 +121,26 @@ class Session:
     def _open(self) -> None:
         self._client = self._make_client(self._board.open())
         self.info = self._client.hello()
+        self._find_models()
+        if self._board.kind != "native":  # which has no line
+            self._speed_up()
+        self._set_up()
+
+    def _find_models(self) -> None:
+        self.model = self._find_model(self._model_id)
+
+    def _find_model(self, model_id: int) -> ModelInfo:
         models = self._client.models()
-        found = [model for model in models if model.id == self._model_id]
+        found = [model for model in models if model.id == model_id]
         if not found:
             names = ", ".join(model.name for model in models) or "none"
             raise TinyswitchError(
                 f"{self._board.name}: its firmware lacks the model (has: {names}); run build-flash first"
             )
-        self.model = found[0]
-        if self._board.kind != "native":  # which has no line
-            self._speed_up()
+        return found[0]
+
+    def _set_up(self) -> None:
+        """Makes the board ready for the next image, whatever happened before."""
         self._client.select(self.model.index)
         if self._profile:
             self._client.profile(True)
