@@ -23,6 +23,7 @@ WAIT_HINTS = (0xBF10, 0xBF20)  # YIELD, WFE
 
 # Unicorn's own functions for Python take ten times as long, and an exception reads and writes 30 registers.
 _reg_read, _reg_write = binding.uclib.uc_reg_read, binding.uclib.uc_reg_write
+_reg_read_batch, _reg_write_batch = binding.uclib.uc_reg_read_batch, binding.uclib.uc_reg_write_batch
 _OF_BLOCKS = HAS_FPU | HAS_DOUBLE  # traps for which the counter stops before the block
 _QEMU_SVC, _QEMU_BKPT, _QEMU_EXCEPTION_EXIT = 2, 7, 8  # target/arm/cpu.h, EXCP_*
 _ACCESS = {
@@ -58,6 +59,17 @@ class Access:
     size: int
     value: int | None
     pc: int
+
+
+class Registers:
+    """Unicorn's numbers of some registers of 32 bits, and room for their values."""
+
+    def __init__(self, *numbers: int):
+        self.count = len(numbers)
+        self.numbers = (ctypes.c_int * self.count)(*numbers)
+        self.values = (ctypes.c_uint32 * self.count)()
+        at = ctypes.addressof(self.values)
+        self.pointers = (ctypes.c_void_p * self.count)(*(at + 4 * i for i in range(self.count)))
 
 
 class Cpu:
@@ -125,6 +137,16 @@ class Cpu:
     def __setitem__(self, register: int, value: int) -> None:
         self._word.value = value
         _reg_write(self._handle, register, self._pointer)
+
+    def read_all(self, registers: Registers) -> list[int]:
+        """Several registers of 32 bits at once."""
+        _reg_read_batch(self._handle, registers.numbers, registers.pointers, registers.count)
+        return registers.values[:]
+
+    def write_all(self, registers: Registers, values: list[int]) -> None:
+        """Several registers of 32 bits at once, one after the other."""
+        registers.values[:] = values
+        _reg_write_batch(self._handle, registers.numbers, registers.pointers, registers.count)
 
     def instructions(self, pc: int) -> int:
         """Instructions completed before the one at ``pc`` of the current block."""

@@ -8,7 +8,7 @@ import struct
 from unicorn import arm_const as reg
 
 from tinyswitch.boards.virtual.counter import HAS_FPU
-from tinyswitch.boards.virtual.cpu import XPSR_T, Cpu
+from tinyswitch.boards.virtual.cpu import XPSR_T, Cpu, Registers
 from tinyswitch.boards.virtual.errors import Halt
 
 RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVC = 1, 2, 3, 4, 5, 6, 11
@@ -24,6 +24,13 @@ HFSR_FORCED, HFSR_DEBUGEVT = 1 << 30, 1 << 31
 SHCSR_MEMFAULTENA = 1 << 16  # BUSFAULTENA and USGFAULTENA follow
 
 _FRAME = (*range(reg.UC_ARM_REG_R0, reg.UC_ARM_REG_R0 + 4), reg.UC_ARM_REG_R12, reg.UC_ARM_REG_LR)
+_BEFORE_ENTRY = Registers(
+    *_FRAME, reg.UC_ARM_REG_PC, reg.UC_ARM_REG_XPSR, reg.UC_ARM_REG_CONTROL, reg.UC_ARM_REG_SP
+)
+_AFTER_ENTRY = Registers(
+    reg.UC_ARM_REG_SP, reg.UC_ARM_REG_XPSR_NZCVQG, reg.UC_ARM_REG_LR, reg.UC_ARM_REG_PC
+)  # in this order: the state decides which stack pointer SP is
+_AFTER_RETURN = Registers(*_FRAME, reg.UC_ARM_REG_PC)
 
 
 class Fault(enum.Enum):
@@ -151,28 +158,23 @@ class Exceptions:
 
     def _enter(self, number: int) -> None:
         cpu = self.cpu
-        xpsr = cpu[reg.UC_ARM_REG_XPSR]
-        control = cpu[reg.UC_ARM_REG_CONTROL]
+        *frame, pc, xpsr, control, sp = cpu.read_all(_BEFORE_ENTRY)
         with_fpu = bool(control & CONTROL_FPCA and self.fpccr & ASPEN)
         thread = not self.active
-        sp = cpu[reg.UC_ARM_REG_SP]
         size = 104 if with_fpu else 32
         frame_at = sp - size & ~7
         saved = xpsr & ~XPSR_STACK_ALIGNED | (XPSR_STACK_ALIGNED if sp & 4 else 0)
-        words = [cpu[r] for r in _FRAME] + [cpu[reg.UC_ARM_REG_PC] & ~1, saved]
+        words = [*frame, pc & ~1, saved]
         if with_fpu:
             words += [cpu[reg.UC_ARM_REG_S0 + i] for i in range(16)] + [cpu[reg.UC_ARM_REG_FPSCR], 0]
         self._store(frame_at, words, number)
-        cpu[reg.UC_ARM_REG_SP] = frame_at
         psp = thread and control & CONTROL_SPSEL
         exc_return = 0xFFFFFFE1 | (0 if with_fpu else RETURN_BASIC)
         exc_return |= (RETURN_THREAD if thread else 0) | (RETURN_PSP if psp else 0)
         vector = self._vector(number)
-        cpu[reg.UC_ARM_REG_XPSR_NZCVQG] = xpsr & 0xF80F0000 | XPSR_T | number
+        cpu.write_all(_AFTER_ENTRY, [frame_at, xpsr & 0xF80F0000 | XPSR_T | number, exc_return, vector])
         if with_fpu:
             cpu[reg.UC_ARM_REG_CONTROL] = control & ~CONTROL_FPCA
-        cpu[reg.UC_ARM_REG_LR] = exc_return
-        cpu[reg.UC_ARM_REG_PC] = vector
         self.active.append(number)
         if not vector & 1:
             raise Halt(f"vector of exception {number} is 0x{vector:08x}, an even address: lockup")
@@ -237,9 +239,7 @@ class Exceptions:
         if with_fpu:
             cpu[reg.UC_ARM_REG_FPSCR] = words[24]
         cpu[stack] = after
-        for register, value in zip(_FRAME, words, strict=False):
-            cpu[register] = value
-        cpu[reg.UC_ARM_REG_PC] = pc | 1
+        cpu.write_all(_AFTER_RETURN, [*words[:6], pc | 1])
 
     # Synchronous exceptions
 

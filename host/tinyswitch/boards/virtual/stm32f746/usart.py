@@ -100,7 +100,8 @@ class Usart1(Peripheral):
         if not self._queue and self._idle_at is not None and self._idle_at <= now:
             self._flags |= IDLE
             self._idle_at = None
-        self._update_line()
+        if self.values["CR1"] & (RXNEIE | IDLEIE | TCIE | TXEIE) or self.values["CR3"] & EIE:
+            self._update_line()
 
     def _fetch(self, now: int, frame: int) -> None:
         if len(self._queue) >= QUEUE_BYTES:
