@@ -18,6 +18,7 @@ BOARD_HELP = "stm32f746 or native"
 PORT_HELP = "auto (a board that is plugged in, else the virtual one), virtual, or a serial port"
 NET_HELP = "net of models/nets, or FILE.json, converted if need be; several: A,B"
 MODELS_HELP = "int8 .tflite file; several: A,B"
+FAMILY_HELP = "family of models/families, or FILE.json: all its sub-networks; some: FAMILY:A,B"
 IMAGES_HELP = "folder with labels.csv and images/, or one sub-folder a class (else the data root's sample)"
 LIMIT_HELP = "only the first N images"
 OUT_HELP = "folder for results.jsonl and summary.json (else runs/BOARD-MODEL)"
@@ -65,9 +66,9 @@ def doctor(_: Context) -> None:
 @one_line
 def nets(_: Context) -> None:
     """List the nets, their cost, and where their weights are."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import making
 
-    commands.list_nets()
+    making.list_nets()
 
 
 @task(
@@ -75,6 +76,7 @@ def nets(_: Context) -> None:
         "board": f"{BOARD_HELP}: whose kernels are planned for",
         "net": NET_HELP,
         "models": MODELS_HELP,
+        "family": FAMILY_HELP,
         "segment": "which segment to show in detail: its number, or all (else the one that sets the peak)",
         "out": "folder for the pictures, NAME.svg and NAME.png (else runs/plan-BOARD)",
     }
@@ -85,13 +87,15 @@ def plan(
     board: str = "stm32f746",
     net: str | None = None,
     models: str | None = None,
+    family: str | None = None,
     segment: str | None = None,
     out: str | None = None,
 ) -> None:
     """Show a model's memory map: what lies where in RAM, when, and what sets the peak."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import making
+    from tinyswitch.evaluate.target import Choice
 
-    commands.plan_models(board, net, models, segment, out, say)
+    making.plan_models(board, Choice(net, models, family), segment, out, say)
 
 
 @task(
@@ -111,23 +115,35 @@ def convert(
     out: str | None = None,
 ) -> None:
     """Turn a net and its weights into an int8 .tflite."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import making
 
-    commands.convert_net(net, checkpoint, calibration, out, say)
+    making.convert_net(net, checkpoint, calibration, out, say)
 
 
-BUILD_HELP = {"board": BOARD_HELP, "app": "application: image", "net": NET_HELP, "models": MODELS_HELP}
+BUILD_HELP = {
+    "board": BOARD_HELP,
+    "app": "application: image",
+    "net": NET_HELP,
+    "models": MODELS_HELP,
+    "family": FAMILY_HELP,
+}
 
 
 @task(help=BUILD_HELP)
 @one_line
 def build(
-    _: Context, board: str, app: str = "image", net: str | None = None, models: str | None = None
+    _: Context,
+    board: str,
+    app: str = "image",
+    net: str | None = None,
+    models: str | None = None,
+    family: str | None = None,
 ) -> None:
     """Compile models to C and build the firmware that holds them."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import building
+    from tinyswitch.evaluate.target import Choice
 
-    commands.build_firmware(board, app, net, models, say)
+    building.build_firmware(board, app, Choice(net, models, family), say)
 
 
 @task(help={**BUILD_HELP, "port": "serial port of the board, if several are plugged in"})
@@ -138,12 +154,14 @@ def build_flash(
     app: str = "image",
     net: str | None = None,
     models: str | None = None,
+    family: str | None = None,
     port: str | None = None,
 ) -> None:
     """Build the firmware and put it on the board that is plugged in."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import building
+    from tinyswitch.evaluate.target import Choice
 
-    commands.build_and_flash(board, app, net, models, port, say)
+    building.build_and_flash(board, app, Choice(net, models, family), port, say)
 
 
 @task(
@@ -152,6 +170,7 @@ def build_flash(
         "port": PORT_HELP,
         "net": NET_HELP,
         "models": MODELS_HELP,
+        "family": FAMILY_HELP,
         "images": IMAGES_HELP,
         "limit": LIMIT_HELP,
         "out": OUT_HELP,
@@ -164,32 +183,43 @@ def stream_eval(
     port: str = "auto",
     net: str | None = None,
     models: str | None = None,
+    family: str | None = None,
     images: str | None = None,
     limit: str | None = None,
     out: str | None = None,
 ) -> None:
     """Stream images to a board; report accuracy, cycles, RAM, flash. Goes on where it was interrupted."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import evaluating
+    from tinyswitch.evaluate.target import Choice
 
-    commands.stream_images(board, port, net, models, images, limit, out, say)
+    evaluating.stream_images(board, port, Choice(net, models, family), images, limit, out, say)
 
 
 @task(
-    help={"net": NET_HELP, "models": MODELS_HELP, "images": IMAGES_HELP, "limit": LIMIT_HELP, "out": OUT_HELP}
+    help={
+        "net": NET_HELP,
+        "models": MODELS_HELP,
+        "family": FAMILY_HELP,
+        "images": IMAGES_HELP,
+        "limit": LIMIT_HELP,
+        "out": OUT_HELP,
+    }
 )
 @one_line
 def host_eval(
     _: Context,
     net: str | None = None,
     models: str | None = None,
+    family: str | None = None,
     images: str | None = None,
     limit: str | None = None,
     out: str | None = None,
 ) -> None:
     """Answer the same images with LiteRT on this machine, on all cores."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import evaluating
+    from tinyswitch.evaluate.target import Choice
 
-    commands.host_images(net, models, images, limit, out, say)
+    evaluating.host_images(Choice(net, models, family), images, limit, out, say)
 
 
 @task(
@@ -198,6 +228,7 @@ def host_eval(
         "port": PORT_HELP,
         "net": NET_HELP,
         "models": MODELS_HELP,
+        "family": FAMILY_HELP,
         "count": "number of random inputs; the first three are all smallest, all largest, all zero point",
         "seed": "of the random numbers",
         "out": "JSON file for the result",
@@ -210,14 +241,16 @@ def verify(
     port: str = "auto",
     net: str | None = None,
     models: str | None = None,
+    family: str | None = None,
     count: str = "20",
     seed: str = "0",
     out: str | None = None,
 ) -> None:
     """Compare a board with LiteRT, bit for bit, on random inputs; fail if one differs."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import evaluating
+    from tinyswitch.evaluate.target import Choice
 
-    commands.verify_model(board, port, net, models, count, seed, out, say)
+    evaluating.verify_models(board, port, Choice(net, models, family), count, seed, out, say)
 
 
 @task(
@@ -226,6 +259,7 @@ def verify(
         "port": PORT_HELP,
         "net": f"{NET_HELP} (with neither --net nor --models: all nets that fit)",
         "models": MODELS_HELP,
+        "family": FAMILY_HELP,
         "count": "number of random inputs a model",
         "seed": "of the random numbers",
         "out": "folder for bench.json and the pictures (else runs/bench-BOARD)",
@@ -239,15 +273,17 @@ def bench(
     port: str = "auto",
     net: str | None = None,
     models: str | None = None,
+    family: str | None = None,
     count: str = "1",
     seed: str = "0",
     out: str | None = None,
     stages: bool = False,
 ) -> None:
     """Measure what models cost on a board, stage by stage, beside other engines."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import evaluating
+    from tinyswitch.evaluate.target import Choice
 
-    commands.bench_models(board, port, net, models, count, seed, out, stages, say)
+    evaluating.bench_models(board, port, Choice(net, models, family), count, seed, out, stages, say)
 
 
 @task(
@@ -259,9 +295,9 @@ def bench(
 @one_line
 def train(_: Context, net: str = "digits", out: str | None = None) -> None:
     """Train a small classifier that needs no download (handwritten digits)."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import making
 
-    commands.train_net(net, out, say)
+    making.train_net(net, out, say)
 
 
 @task(
@@ -270,15 +306,15 @@ def train(_: Context, net: str = "digits", out: str | None = None) -> None:
 @one_line
 def demo(_: Context, board: str | None = None, port: str = "auto") -> None:
     """Classify handwritten digits on a board: the whole way, without any download."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import development
 
-    commands.run_demo(board, port, say)
+    development.run_demo(board, port, say)
 
 
 @task(help={"quick": "without the tests on TINYSWITCH_DATA, up to the first failure"})
 @one_line
 def test(_: Context, quick: bool = False) -> None:
     """Check style and formatting, and run the tests."""
-    from tinyswitch.evaluate import commands
+    from tinyswitch.commands import development
 
-    commands.run_tests(quick, say)
+    development.run_tests(quick, say)

@@ -14,6 +14,7 @@ from tinyswitch.boards.board import Board
 from tinyswitch.compiler.tflite_writer import TfliteWriter
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.litert import LiteRtModel
+from tinyswitch.firmware import Build
 from tinyswitch.evaluate.summary import ranking
 from tinyswitch.link import BoardInfo, ModelInfo, Result
 
@@ -128,7 +129,7 @@ class FakeClient:
         return Result(outputs, top5, 1000 + len(board.sent), 700 + len(board.sent), 1200, 0)
 
 
-def build_of(model: Path) -> SimpleNamespace:
+def build_of(model: Path) -> Build:
     """What tinyswitch.firmware.build would return for ``model``."""
     content = LiteRtModel(model)
     plan = SimpleNamespace(
@@ -138,4 +139,4 @@ def build_of(model: Path) -> SimpleNamespace:
         input=content.input,
         outputs=content.outputs,
     )
-    return SimpleNamespace(board="stm32f746", app="image", elf=model, models=(plan,), memory=MEMORY)
+    return Build("stm32f746", "image", model, (plan,), MEMORY)

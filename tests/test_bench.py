@@ -14,8 +14,9 @@ from fake_board import FakeBoard, FakeClient, write_model
 from task_support import ROOT, failure, load_tasks
 from tinyswitch import firmware
 from tinyswitch.boards import connect
+from tinyswitch.commands import evaluating
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate import baselines, bench_display, bench_plot, commands, target
+from tinyswitch.evaluate import baselines, bench_display, bench_plot, target
 from tinyswitch.evaluate.bench import bench
 from tinyswitch.evaluate.session import Session
 from tinyswitch.firmware import project
@@ -167,8 +168,8 @@ def fake(monkeypatch, tmp_path):
             "identical_outputs": 0 if model.stem in state.wrong else count,
         }
 
-    monkeypatch.setattr(commands, "_bench", one)
-    monkeypatch.setattr(target, "measured", lambda net, models, log: state.models)
+    monkeypatch.setattr(evaluating, "_bench", one)
+    monkeypatch.setattr(target, "measured", lambda choice, log: state.models)
     monkeypatch.setattr(target, "ROOT", tmp_path)
     monkeypatch.setattr(bench_plot, "draw", lambda records, folder: [])
     for name in ("parts_tables", "model_tables"):
@@ -211,7 +212,7 @@ def test_plan_prints_the_map_and_writes_pictures(tasks, capfd, tmp_path):
     assert "digits: 2,8" in text.out and "peak" in text.out
     assert {p.name for p in tmp_path.iterdir()} == {"digits.svg", "digits.png"}
     code, line = failure(capfd, tasks.plan)
-    assert code == 1 and "--net NAME or --models" in line
+    assert code == 1 and "--net NAME, --models" in line
 
 
 def test_without_options_every_net_is_measured_and_nothing_downloaded(tmp_path, monkeypatch):
@@ -226,9 +227,9 @@ def test_without_options_every_net_is_measured_and_nothing_downloaded(tmp_path, 
     monkeypatch.setattr("tinyswitch.data.cache", lambda: tmp_path)
     monkeypatch.setattr("tinyswitch.quantize.convert", convert)
     monkeypatch.setattr(target, "MODELS", tmp_path / "models")
-    found = list(target.measured(None, None, lines.append))
+    found = list(target.measured(target.Choice(), lines.append))
     assert len(found) == len(calls) and calls["digits"] is None
     assert calls["mcunet-320kb-1mb"] == "random"
     assert any(line.startswith("mcunet-320kb-1mb: its weights are not here; random ones") for line in lines)
-    both = list(target.measured("digits", str(DIGITS), lines.append))
+    both = list(target.measured(target.Choice("digits", str(DIGITS)), lines.append))
     assert both == [target.MODELS / "digits.tflite", DIGITS]

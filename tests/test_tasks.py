@@ -4,14 +4,16 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from fake_board import MEMORY, FakeBoard, build_of, write_images, write_model
 from task_support import ROOT, failure, load_tasks
 from tinyswitch import doctor, firmware
+from tinyswitch.commands import building, development
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate import commands, stream, target, verify
+from tinyswitch.evaluate import stream, target, verify
 
 TASKS = {
     *("doctor", "nets", "convert", "build", "build-flash", "stream-eval", "host-eval", "verify", "train"),
@@ -31,7 +33,7 @@ def board(tmp_path, monkeypatch):
     fake = FakeBoard(model)
     monkeypatch.setattr(target, "ROOT", tmp_path)
     monkeypatch.setattr(target, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(firmware, "build", lambda board, app, models: build_of(models[0]))
+    monkeypatch.setattr(firmware, "build", lambda board, app, models: build_of(Path(models[0].path)))
     monkeypatch.setattr("tinyswitch.boards.connect", lambda board, port, build: fake, raising=False)
     for module, name in ((stream, "stream_eval"), (verify, "verify")):
         function = getattr(module, name)
@@ -140,15 +142,18 @@ def test_a_full_disk_is_one_line(tasks, board, capfd, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device", "build/x")
 
-    monkeypatch.setattr(commands, "build_firmware", full)
+    monkeypatch.setattr(building, "build_firmware", full)
     code, line = failure(capfd, tasks.build, board="native", models="x")
     assert (code, line) == (1, "build/x: No space left on device")
 
 
 def test_models_may_have_spaces_and_commas_in_their_names(board, tmp_path):
     odd = write_model(tmp_path / "a, b c.tflite")
-    assert target.models(None, str(odd), print) == [odd]
-    assert target.models(None, f"{board.model_file}, {board.model_file}", print) == [board.model_file] * 2
+    assert target.models(target.Choice(models=str(odd)), print) == [odd]
+    assert (
+        target.models(target.Choice(models=f"{board.model_file}, {board.model_file}"), print)
+        == [board.model_file] * 2
+    )
 
 
 def test_a_net_is_converted_once(tmp_path, monkeypatch):
@@ -180,10 +185,12 @@ def test_run_tests_names_what_failed(monkeypatch):
             self.returncode = code
 
     monkeypatch.setattr(
-        commands.subprocess, "run", lambda command, **_: Done(int("ruff" in command or "pytest" in command))
+        development.subprocess,
+        "run",
+        lambda command, **_: Done(int("ruff" in command or "pytest" in command)),
     )
     with pytest.raises(TinyswitchError, match="failed: ruff check, ruff format, pytest"):
-        commands.run_tests(False, lambda _: None)
+        development.run_tests(False, lambda _: None)
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(monkeypatch):
@@ -220,15 +227,15 @@ def test_a_real_board_is_flashed_or_the_user_told(board, monkeypatch):
     uploads, lines = [], []
     board.kind, board.path = "real", "/dev/ttyACM0"
     monkeypatch.setattr(firmware, "upload", lambda built, port: uploads.append(port))
-    commands.flash(board, build_of(board.model_file), lines.append)
+    building.flash(board, build_of(board.model_file), lines.append)
     assert uploads == ["/dev/ttyACM0"] and board.opened == 1
 
     def refuse(built, port):
         raise TinyswitchError("no OpenOCD")
 
     monkeypatch.setattr(firmware, "upload", refuse)
-    commands.flash(board, build_of(board.model_file), lines.append)
+    building.flash(board, build_of(board.model_file), lines.append)
     assert lines == ["stm32f746: flashed", "stm32f746: not flashed, so what is on it is used: no OpenOCD"]
     board.kind = "virtual"
-    commands.flash(board, build_of(board.model_file), lines.append)
+    building.flash(board, build_of(board.model_file), lines.append)
     assert board.opened == 2

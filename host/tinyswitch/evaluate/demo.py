@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tinyswitch import data, doctor, nets
+from tinyswitch import data, doctor, firmware, nets
+from tinyswitch.commands.building import APP
+from tinyswitch.commands.evaluating import connected, stream
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
-from tinyswitch.evaluate.commands import stream
 from tinyswitch.evaluate.images import Dataset, Entry, find_images
 
 MODEL = nets.MODELS / "digits.tflite"
@@ -35,7 +36,10 @@ def run(board: str | None, port: str, log: Callable[[str], None]) -> None:
             (out / earlier).unlink(missing_ok=True)
     digits.write_images(out / "digits")
     dataset = find_images(out / "digits")
-    stream(board, port, MODEL, dataset, out, log)
+    log(f"building the firmware for {board}")
+    built = firmware.build(board, APP, [MODEL])
+    with connected(board, port, built, log) as (device, prepare):
+        stream(device, built, dataset, out, prepare, log)
     log(f"picture: {draw(dataset, out)}")
 
 

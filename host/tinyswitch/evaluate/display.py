@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -99,9 +99,13 @@ def host_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
-def verify_table(report: Mapping[str, Any], board: str) -> Table:
-    """The table of ``verify``."""
-    table = Table(title=f"{report['model']} on {board} against LiteRT", show_header=False)
-    table.add_row("identical outputs", f"{report['identical']} of {report['count']}")
-    table.add_row("largest difference", count(report["max_abs_difference"]))
+def verify_table(reports: Sequence[Mapping[str, Any]], board: str) -> Table:
+    """The table of ``verify``: a line a model."""
+    table = Table("model", "identical outputs", "largest difference", title=f"{board} against LiteRT")
+    for report in reports:
+        table.add_row(
+            report["model"],
+            f"{report['identical']} of {report['count']}",
+            count(report["max_abs_difference"]),
+        )
     return table

@@ -3,40 +3,129 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tinyswitch import data, nets
+from tinyswitch import data, families, nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.images import Dataset, find_images
 from tinyswitch.evaluate.journal import write_json
+from tinyswitch.families import Family, record
+from tinyswitch.families.record import Row
 from tinyswitch.nets import Net
+
+if TYPE_CHECKING:
+    from tinyswitch.firmware import Entry
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "build" / "models"  # converted nets
+FAMILIES = ROOT / "build" / "families"
+STAMP = "made.json"  # beside a family's record: what it is made of
 CACHE = ROOT / "build" / "litert"  # LiteRT's answers
 AT_HAND = ("shipped", "here")  # availability of weights
 IMAGES = "imagenet-sample"  # of the data root
 
 
-def models(net: str | None, files: str | None, log: Callable[[str], None]) -> list[Path]:
-    """The ``.tflite`` files of ``--net NAME,...`` (converted if need be) or ``--models FILE,...``."""
-    if bool(net) == bool(files):
-        known = ", ".join(nets.names())
-        raise TinyswitchError(f"give either --net NAME or --models FILE.tflite; the nets are {known}")
-    return [converted(name, log) for name in _split(net)] if net else _files(files or "")
+@dataclass(frozen=True)
+class Choice:
+    """The models a user names: ``--net``, ``--models`` or ``--family``; see MODEL_OPTIONS of tasks.py."""
+
+    net: str | None = None
+    models: str | None = None
+    family: str | None = None
+
+    @property
+    def given(self) -> bool:
+        return bool(self.net or self.models or self.family)
 
 
-def measured(net: str | None, files: str | None, log: Callable[[str], None]) -> Iterator[Path]:
-    """As ``models``, to measure with: weights do not matter. Without ``--net`` and ``--models``, all nets.
+def models(choice: Choice, log: Callable[[str], None]) -> list[Path]:
+    """The ``.tflite`` files that are meant; nets and families are converted if need be."""
+    if sum(map(bool, (choice.net, choice.models, choice.family))) != 1:
+        raise TinyswitchError(
+            "give one of --net NAME, --models FILE.tflite and --family NAME; the nets are "
+            f"{', '.join(nets.names())}; the families {', '.join(families.names())}"
+        )
+    if choice.family:
+        return [path for path, _ in family_members(choice.family, log)]
+    return (
+        [converted(name, log) for name in _split(choice.net)] if choice.net else _files(choice.models or "")
+    )
+
+
+def entries(choice: Choice, board: str, log: Callable[[str], None]) -> list[Entry]:
+    """The same as entries of a model table: with the accuracy and the cycles on ``board`` that are known."""
+    from tinyswitch.firmware import Entry
+
+    if not choice.family or choice.net or choice.models:
+        return [Entry(path) for path in models(choice, log)]
+    return [
+        Entry(path, row.accuracy, row.cycles.get(board)) for path, row in family_members(choice.family, log)
+    ]
+
+
+def family_members(text: str, log: Callable[[str], None]) -> list[tuple[Path, Row]]:
+    """Model and record of each sub-network of ``FAMILY`` or ``FAMILY:SUBNET,SUBNET``, made if need be."""
+    name, _, wanted = text.partition(":")
+    family = families.load(name)
+    chosen = [family.subnet(word) for word in _split(wanted)] or list(family.subnets)
+    folder = made_family(family, log)
+    rows = {row.name: row for row in record.read(folder).subnets}
+    return [(folder / rows[subnet.name].file, rows[subnet.name]) for subnet in chosen]
+
+
+def made_family(family: Family, log: Callable[[str], None]) -> Path:
+    """The folder with the family's models: shipped, or in build/families and made again if it has changed."""
+    shipped = family.source.with_suffix("") if family.source else None
+    if shipped and (shipped / record.FILE).exists():
+        return shipped
+    folder = FAMILIES / family.name
+    stamp = _family_made_of(family)
+    if not (folder / record.FILE).exists() or _stamp_of(folder) != stamp:
+        from tinyswitch.families.making import make  # loads TensorFlow
+
+        make(family, None, folder, log)
+        note_family(family, folder)
+    return folder
+
+
+def note_family(family: Family, folder: Path) -> None:
+    """Remembers that the models in ``folder`` are the family's with its own weights and images."""
+    write_json(folder / STAMP, _family_made_of(family))
+
+
+def _stamp_of(folder: Path) -> str | None:
+    stamp = folder / STAMP
+    return stamp.read_text().strip().strip('"') if stamp.exists() else None
+
+
+def _family_made_of(family: Family) -> str:
+    """Identifies the family, its checkpoint if the project ships it, and the code that makes it."""
+    content = hashlib.sha256(repr(replace(family, source=None)).encode())
+    shipped = nets.MODELS / (family.checkpoint or family.whole.checkpoint or "")
+    if shipped.is_file():
+        content.update(shipped.read_bytes())
+    _update_with_sources(content, ("nets", "quantize", "families"))
+    return content.hexdigest()
+
+
+def _update_with_sources(content: hashlib._Hash, packages: Sequence[str]) -> None:
+    root = Path(nets.__file__).parents[1]
+    for source in sorted(file for package in packages for file in (root / package).glob("*.py")):
+        content.update(source.read_bytes())
+
+
+def measured(choice: Choice, log: Callable[[str], None]) -> Iterator[Path]:
+    """As ``models``, to measure with: weights do not matter. Nothing named: all nets.
 
     A net is converted when its turn comes.
     """
-    given = _files(files) if files else []
-    names = nets.names() if not net and not files else _split(net or "")
-    for name in names:
+    for name in _split(choice.net) if choice.net else [] if choice.given else nets.names():
         yield converted(name, log, at_hand=True)
-    yield from given
+    if choice.models or choice.family:
+        yield from models(replace(choice, net=None), log)
 
 
 def _files(files: str) -> list[Path]:
@@ -45,14 +134,6 @@ def _files(files: str) -> list[Path]:
         if not path.is_file():
             raise TinyswitchError(f"{path}: no such file; --models takes .tflite files, separated by commas")
     return paths
-
-
-def one_model(net: str | None, files: str | None, log: Callable[[str], None]) -> Path:
-    """As ``models``, where only one makes sense."""
-    found = models(net, files, log)
-    if len(found) != 1:
-        raise TinyswitchError(f"{len(found)} models; this task takes one at a time")
-    return found[0]
 
 
 def _split(text: str) -> list[str]:
@@ -98,9 +179,7 @@ def _made_of(net: Net, model: Path) -> str:
     shipped = nets.MODELS / (net.checkpoint or "")
     if shipped.is_file():
         content.update(shipped.read_bytes())
-    package = Path(nets.__file__).parents[1]
-    for source in sorted([*(package / "nets").glob("*.py"), *(package / "quantize").glob("*.py")]):
-        content.update(source.read_bytes())
+    _update_with_sources(content, ("nets", "quantize"))
     return content.hexdigest()
 
 
