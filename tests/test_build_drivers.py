@@ -71,6 +71,12 @@ def test_the_ring_holds_what_it_says(port):
     assert ask(port, b"o" + b"x" * 8192, 2) == ["0", "8192"]
 
 
+def test_a_busy_handler_does_not_disturb_reception(port):
+    assert ask(port, b"b") == ["ok"]
+    port.baudrate = 2_000_000
+    assert ask(port, b"O" + b"x" * 8192, 2) == ["0", "8192"]
+
+
 def test_an_overrun_is_counted_and_dropped(port):
     assert ask(port, b"b") == ["ok"]
     port.baudrate = 2_000_000
@@ -141,6 +147,12 @@ def test_a_fault_is_reported_once(port):
     assert report.startswith("UsageFault at pc 0x0800") and "cfsr 0x02000000" in report
     assert ask(port, b"r") == ["started"]
     assert ask(port, b"c", 2) == [str(SOFTWARE), "-"]
+
+
+def test_a_fault_in_the_timers_handler_is_reported(port):
+    assert ask(port, b"D") == ["started"]
+    cause, report = ask(port, b"c", 2)
+    assert cause == str(FAULT) and report.startswith("UsageFault at pc 0x0800")
 
 
 def test_a_hang_ends_by_the_watchdog(port):

@@ -122,8 +122,13 @@ __attribute__((noinline)) static float sum_floats(uint32_t n) {
     return a;
 }
 
+static volatile int one = 1, zero;
+
+static void divide(void) {
+    calls += (uint32_t)(one / zero);
+}
+
 static void obey(uint8_t command) {
-    static volatile int one = 1, zero;
     static volatile float third = 3.0f;
     switch (command) {
     case 'c': /* why it started, and the report of the fault */
@@ -143,8 +148,13 @@ static void obey(uint8_t command) {
             say("baud?\n");
         }
         break;
-    case 'o': /* is busy for 300 ms, then tells what is lost and what is there */
-        busy(board_clock_hz / 10 * 3);
+    case 'O': /* as 'o', with a handler that takes 95 % of the time */
+        busy_hundreds = board_clock_hz / 1000 * 95 / 10000;
+        board_timer_start(1000, count_call);
+        /* fall through */
+    case 'o': /* is busy for 300 ms or less, then tells what is lost and what is there */
+        busy(board_clock_hz / (command == 'o' ? 10 : 200) * 3);
+        board_timer_start(0, NULL);
         {
             uint8_t byte;
             uint32_t there = 0;
@@ -223,6 +233,11 @@ static void obey(uint8_t command) {
     case 'f': /* floating point works: 1 / 3 in millionths */
         say_number((uint64_t)(1e6f / third));
         break;
+    case 'D': /* a fault in the handler */
+        board_timer_start(1000, divide);
+        for (;;) {
+            pass_time();
+        }
     case 'd': /* a fault */
         say_number((uint64_t)(one / zero));
         break;
