@@ -288,16 +288,219 @@ def bench(
 
 @task(
     help={
-        "net": "digits, or FILE.json of a net for such images",
-        "out": "where to write (else models/NAME.tflite)",
+        "name": "family of models/families, or FILE.json",
+        "images": "folder of images to calibrate with and, if it has labels, to measure accuracy with",
+        "limit": "accuracy over the first N images only",
+        "out": "folder for the models and record.json (else build/families/NAME)",
     }
 )
 @one_line
-def train(_: Context, net: str = "digits", out: str | None = None) -> None:
-    """Train a small classifier that needs no download (handwritten digits)."""
+def family(
+    _: Context, name: str, images: str | None = None, limit: str | None = None, out: str | None = None
+) -> None:
+    """Make a family: sub-networks of one net, int8 models that share its weights byte for byte."""
     from tinyswitch.commands import making
 
-    making.train_net(net, out, say)
+    making.make_family(name, images, limit, out, say)
+
+
+@task(
+    help={
+        "family": "family to train: digits, cifar10, or FILE.json (digits if no --app is given)",
+        "app": "application whose model to train: gesture",
+        "recordings": "gesture: folder of recordings (else the data root's)",
+        "keep": "gesture: keep only so many features, the most important",
+        "trials": "gesture: hyper-parameters to try first",
+        "out": "folder for everything, or gesture: file (else models/ and models/families/NAME)",
+    }
+)
+@one_line
+def train(
+    _: Context,
+    family: str | None = None,
+    app: str | None = None,
+    recordings: str | None = None,
+    keep: str | None = None,
+    trials: str = "0",
+    out: str | None = None,
+) -> None:
+    """Train a family whose sub-networks are all good (digits: minutes, cifar10: an hour), or gestures."""
+    from tinyswitch.commands import making
+
+    if app:
+        making.train_app(app, family, recordings, keep, trials, out, say)
+    else:
+        making.train_family(family or "digits", out, say)
+
+
+@task(
+    help={
+        "family": "family to explore: its net and its weights",
+        "trials": "sub-networks to try in this call",
+        "images": "folder with labels: one half for the search, the other for the report",
+        "limit": "only N of the images",
+        "storage": "where the study is kept, for several machines (else sqlite under build/search)",
+        "study": "name of the study (else the family's)",
+        "sampler": "tpe or nsga2",
+        "explore": "dimensions: resolution,depth,kernel,width (else all)",
+        "jobs": "processes",
+        "out": "folder for search.json and the plot (else runs/search-FAMILY)",
+    }
+)
+@one_line
+def search(
+    _: Context,
+    family: str,
+    trials: str = "30",
+    images: str | None = None,
+    limit: str | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    sampler: str = "tpe",
+    explore: str | None = None,
+    jobs: str = "1",
+    out: str | None = None,
+) -> None:
+    """Search a family for sub-networks: MACs against accuracy. Goes on where it was interrupted."""
+    from tinyswitch.commands import searching
+
+    searching.search_family(family, trials, images, limit, storage, study, sampler, explore, jobs, out, say)
+
+
+POLICY_HELP = "fixed, ram, deadline, priority, energy or cascade; several: A,B"
+THRESHOLD_HELP = "cascade: the larger net is asked if the best two scores differ by less (logits)"
+
+
+@task(
+    help={
+        "board": BOARD_HELP,
+        "policy": f"{POLICY_HELP}. Every fixed choice is played, too",
+        "port": PORT_HELP,
+        "net": NET_HELP,
+        "models": MODELS_HELP,
+        "family": FAMILY_HELP,
+        "trace": "CSV file with the load (else models/traces/mixed.csv)",
+        "images": IMAGES_HELP,
+        "limit": "only N frames",
+        "fps": "frames a second",
+        "threshold": THRESHOLD_HELP,
+        "out": "folder for summary.json, the answers and the timeline (else runs/dynamic-BOARD-TRACE)",
+    }
+)
+@one_line
+def dynamic_eval(
+    _: Context,
+    board: str,
+    policy: str = "deadline",
+    port: str = "auto",
+    net: str | None = None,
+    models: str | None = None,
+    family: str | None = None,
+    trace: str | None = None,
+    images: str | None = None,
+    limit: str | None = None,
+    fps: str = "1",
+    threshold: str = "2",
+    out: str | None = None,
+) -> None:
+    """Play a load trace while a board classifies images; compare policies with every fixed choice."""
+    from tinyswitch.commands import dynamic
+    from tinyswitch.evaluate.target import Choice
+
+    dynamic.evaluate_policies(
+        board,
+        port,
+        Choice(net, models, family),
+        policy,
+        trace,
+        images,
+        limit,
+        fps,
+        threshold,
+        out,
+        say,
+    )
+
+
+@task(
+    help={
+        "net": NET_HELP,
+        "models": MODELS_HELP,
+        "family": FAMILY_HELP,
+        "images": "an image, or a folder of images",
+        "policy": POLICY_HELP,
+        "batch": "images a decision (else one for each worker)",
+        "workers": "processes (else one a core)",
+        "limit": LIMIT_HELP,
+        "deadline-ms": "for each image (else 1.5 times what the slowest net takes alone)",
+        "ram-mb": "at most so much memory",
+        "threshold": THRESHOLD_HELP,
+        "trace": "CSV file with the load, in place of this machine's",
+        "out": "folder for the log and summary.json (else runs/host-dynamic)",
+    }
+)
+@one_line
+def host_dynamic(
+    _: Context,
+    net: str | None = None,
+    models: str | None = None,
+    family: str | None = None,
+    images: str | None = None,
+    policy: str = "deadline",
+    batch: str | None = None,
+    workers: str | None = None,
+    limit: str | None = None,
+    deadline_ms: str | None = None,
+    ram_mb: str | None = None,
+    threshold: str = "2",
+    trace: str | None = None,
+    out: str | None = None,
+) -> None:
+    """Classify images with LiteRT on this machine, switching nets by what it has to spare."""
+    from tinyswitch.commands import on_host
+    from tinyswitch.evaluate.target import Choice
+
+    on_host.host_dynamic(
+        Choice(net, models, family),
+        images,
+        policy,
+        batch,
+        workers,
+        limit,
+        deadline_ms,
+        ram_mb,
+        threshold,
+        trace,
+        out,
+        say,
+    )
+
+
+@task(
+    help={
+        "net": NET_HELP,
+        "models": MODELS_HELP,
+        "family": FAMILY_HELP,
+        "images": IMAGES_HELP,
+        "limit": LIMIT_HELP,
+        "out": "folder for compare.json (else runs/compare)",
+    }
+)
+@one_line
+def compare_nets(
+    _: Context,
+    net: str | None = None,
+    models: str | None = None,
+    family: str | None = None,
+    images: str | None = None,
+    limit: str | None = None,
+    out: str | None = None,
+) -> None:
+    """Time, memory, top-1 and top-5 of nets under LiteRT on this machine, as one table."""
+    from tinyswitch.commands import on_host
+    from tinyswitch.evaluate.target import Choice
+
+    on_host.compare_nets(Choice(net, models, family), images, limit, out, say)
 
 
 @task(

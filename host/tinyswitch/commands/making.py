@@ -8,11 +8,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tinyswitch import nets
+from tinyswitch import families, nets
 from tinyswitch.commands.building import APP
+from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.display import count, wide_console
 from tinyswitch.evaluate.target import Choice
+from tinyswitch.families.record import Record
 from tinyswitch.firmware import project
 
 Log = Callable[[str], None]
@@ -53,7 +55,49 @@ def plan_models(board: str, choice: Choice, segment: str | None, out: str | None
         log(f"pictures: {', '.join(map(str, plan_picture.draw(memory_map, folder)))}")
 
 
-def train_net(net: str, out: str | None, log: Log) -> None:
-    from tinyswitch.training.train import train  # loads TensorFlow
+def make_family(name: str, images: str | None, limit: str | None, out: str | None, log: Log) -> None:
+    from tinyswitch.families.making import make  # loads TensorFlow
 
-    train(net, Path(out) if out else None, log)
+    family = families.load(name)
+    measured = target.number("--limit", limit) if limit else None
+    folder = Path(out) if out else target.FAMILIES / family.name
+    made = make(family, Path(images) if images else None, folder, log, measured)
+    if not (images or limit or out):
+        target.note_family(family, folder)
+    wide_console().print(family_table(made))
+
+
+def family_table(made: Record) -> Table:
+    """What each sub-network costs and is worth."""
+    table = Table("sub-network", "input", "MACs", "tables of its own", "int8 top-1", title=made.family)
+    for row in made.subnets:
+        top1 = "-" if row.accuracy is None else f"{row.accuracy:.1%} of {row.accuracy_images}"
+        size = f"{row.resolution} x {row.resolution}"
+        table.add_row(row.name, size, count(row.macs), f"{row.table_bytes / 1e3:.1f} kB", top1)
+    table.caption = f"one set of int8 weights, {made.weights_bytes / 1e3:.1f} kB, shared byte for byte"
+    return table
+
+
+def train_family(name: str, out: str | None, log: Log) -> None:
+    from tinyswitch import training  # loads TensorFlow
+
+    log(f"record: {training.train(name, Path(out) if out else None, log)}")
+
+
+def train_app(
+    app: str,
+    family: str | None,
+    recordings: str | None,
+    keep: str | None,
+    trials: str,
+    out: str | None,
+    log: Log,
+) -> None:
+    from tinyswitch.gestures.command import train_gestures  # loads TensorFlow
+
+    if family:
+        raise TinyswitchError("give either --family or --app")
+    if app != "gesture":
+        raise TinyswitchError(f"--app {app}: the applications with a model of their own to train: gesture")
+    kept = target.number("--keep", keep) if keep else None
+    train_gestures(recordings, out, log, keep=kept, trials=target.number("--trials", trials, minimum=0))

@@ -28,7 +28,7 @@ def run(board: str | None, port: str, log: Callable[[str], None]) -> None:
     from tinyswitch.training import digits
 
     if not MODEL.exists():
-        raise TinyswitchError(f"{MODEL}: not there; make it with: invoke train --net digits")
+        raise TinyswitchError(f"{MODEL}: not there; make it with: invoke train --family digits")
     board = board or _board(log)
     out = target.run_folder(None, "demo", board)
     if (out / "summary.json").exists():  # complete: a demonstration shows something every time
