@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Werror"]
 WATCH_BAUD = "-Wl,--wrap=board_set_baud"  # for firmware(): its stderr tells every change of speed
-INCLUDES = [f"-I{FIRMWARE / folder}" for folder in ("engine", "link", "boards")]
+INCLUDES = [f"-I{FIRMWARE / folder}" for folder in ("engine", "switcher", "link", "boards")]
 
 
 @functools.cache
@@ -49,6 +49,7 @@ def firmware(*flags: str) -> Path:
     """The image application for this machine, with the models "digest", "pair" and "wide"."""
     sources = [
         FIRMWARE / "engine/engine.c",
+        *sorted((FIRMWARE / "switcher").glob("*.c")),
         *sorted((FIRMWARE / "link").glob("*.c")),
         FIRMWARE / "apps/image/main.c",
         *sorted((FIRMWARE / "boards/native").glob("*.c")),

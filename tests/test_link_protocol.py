@@ -144,7 +144,7 @@ def test_versions(bare: Wire):
     ("kind", "payload", "expected", "detail"),
     [
         (0x00, b"", ErrorCode.TYPE, 0),
-        (0x0E, b"", ErrorCode.TYPE, 0),
+        (0x14, b"", ErrorCode.TYPE, 0),
         (0x7F, b"1234", ErrorCode.TYPE, 0),
         (Type.BOOT, b"", ErrorCode.TYPE, 0),
         (Type.SELECT, b"\x00", ErrorCode.LENGTH, 1),
@@ -364,6 +364,18 @@ def _payload(rng: random.Random) -> bytes:
     )
 
 
+def _switching(rng: random.Random, kind: int) -> bytes | None:
+    """A payload for a command that is about switching, mostly a good one; None for other commands."""
+    odd = rng.choice([0, 1, 2, 7, 8, 255])
+    return {
+        Type.POLICY: struct.pack("<BHHBBHH", rng.randrange(7), rng.randrange(4), 128, odd, 2, 50, 100 * odd),
+        Type.TASK: struct.pack("<BBHI", rng.randrange(9), odd, rng.choice([0, 50, 200, 960]), odd << 9),
+        Type.LIMITS: struct.pack("<IH", odd * 100, rng.choice([0, 500, 1000, 1001, 0xFFFF])),
+        Type.NEXT: bytes([rng.randrange(4), rng.randrange(2)]),
+        Type.STATUS: b"",
+    }.get(kind)
+
+
 def _junk(rng: random.Random) -> bytes:
     frame = Frame(rng.randrange(256), rng.randrange(256), rng.choice([SESSION, 7]), _payload(rng))
     return rng.choice([rng.randbytes(rng.randrange(3000)), encode(frame)[: rng.randrange(9)], encode(frame)])
@@ -379,12 +391,14 @@ def _session(rng: random.Random, session: int) -> Iterator[bytes]:
         *((Type.PROFILE, b"\x01"), (Type.SELECT, PAIR), (Type.BEGIN, b""), (Type.DATA, bytes(28))),
         *((Type.FINISH, b""), (Type.READ, bytes(4)), (Type.STAGES, bytes(2))),
     ]
-    kinds = [Type.BEGIN, Type.DATA, Type.DATA, *(t for t in range(14) if t != Type.RESET), 0xFF]
+    kinds = [Type.BEGIN, Type.DATA, Type.DATA, *(t for t in range(20) if t != Type.RESET), 0xFF]
     for seq in range(1, 40):
         kind, payload = (
             whole_image[seq - 1] if seq <= len(whole_image) else (rng.choice(kinds), _payload(rng))
         )
-        yield encode(Frame(kind, seq, session, b"" if kind == Type.BEGIN else payload))
+        if rng.random() < 0.8:
+            payload = _switching(rng, kind) or payload
+        yield encode(Frame(kind, seq, session, b"" if kind in (Type.BEGIN, Type.STATUS) else payload))
         if rng.random() < 0.1:
             yield _junk(rng)
 
@@ -397,7 +411,7 @@ def test_any_bytes_leave_the_board_whole(seed: int):
     result = subprocess.run([path], input=line, capture_output=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, b"")
     answers = list(Decoder().feed(result.stdout))
-    commands = {Type.ANSWER | t for t in range(1, 14) if t != Type.RESET}
+    commands = {Type.ANSWER | t for t in range(1, 20) if t != Type.RESET}
     assert {f.type for f in answers} == {Type.BOOT, Type.LOST, Type.ERROR, *commands}
     assert {SESSION + i for i in range(100)} <= {f.session for f in answers}
 

@@ -6,6 +6,8 @@
 #include "bytes.h"
 #include "image.h"
 #include "model_table.h"
+#include "switching.h"
+#include "tasks.h"
 
 enum {
     TENSOR_BYTES = 16,
@@ -16,11 +18,6 @@ enum {
 };
 
 static const ts_refusal none = {TS_LINK_OK, 0};
-
-static ts_refusal refuse(uint8_t code, uint32_t detail) {
-    const ts_refusal refusal = {code, detail};
-    return refusal;
-}
 
 const char *ts_link_error_text(uint8_t code) {
     static const char *const texts[] = {
@@ -36,6 +33,13 @@ const char *ts_link_error_text(uint8_t code) {
         [TS_LINK_ERR_RANGE] = "offset behind the end",
         [TS_LINK_ERR_ENGINE] = "engine refused the model",
         [TS_LINK_ERR_STAGES] = "too many stages to profile",
+        [TS_LINK_ERR_POLICY] = "no such policy",
+        [TS_LINK_ERR_LIMIT] = "number out of range",
+        [TS_LINK_ERR_SLOT] = "no such slot for a task",
+        [TS_LINK_ERR_SHARE] = "tasks would take too much time",
+        [TS_LINK_ERR_MEMORY] = "more memory than a task can have",
+        [TS_LINK_ERR_GROUP] = "policy finds no entry in the group",
+        [TS_LINK_ERR_RAM] = "tasks leave too little memory",
     };
     return texts[code];
 }
@@ -68,12 +72,12 @@ static uint8_t *describe(ts_link *l, const uint8_t *payload, uint8_t *answer, ts
     const uint16_t index = get16(payload);
     uint16_t output = get16(payload + 2);
     if (index >= ts_model_count) {
-        *refusal = refuse(TS_LINK_ERR_MODEL, ts_model_count);
+        *refusal = ts_refuse(TS_LINK_ERR_MODEL, ts_model_count);
         return answer;
     }
-    const ts_model *m = ts_model_table[index];
+    const ts_model *m = ts_model_table[index].model;
     if (output > m->n_outputs) {
-        *refusal = refuse(TS_LINK_ERR_RANGE, m->n_outputs);
+        *refusal = ts_refuse(TS_LINK_ERR_RANGE, m->n_outputs);
         return answer;
     }
     uint8_t *p = put32(put32(put16(answer, index), m->id), m->macs);
@@ -90,18 +94,24 @@ static uint8_t *describe(ts_link *l, const uint8_t *payload, uint8_t *answer, ts
 static uint8_t *select_model(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
     const uint16_t index = get16(payload);
     if (index < ts_model_count) {
-        ts_image_select(&l->image, ts_model_table[index]);
+        ts_link_use(l, index);
     } else {
-        *refusal = refuse(TS_LINK_ERR_MODEL, ts_model_count);
+        *refusal = ts_refuse(TS_LINK_ERR_MODEL, ts_model_count);
     }
     return answer;
 }
 
 static uint8_t *begin(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
     (void)payload;
-    const int error = ts_image_begin(&l->image, l->profile);
+    ts_link_use(l, l->switcher.entry);
+    const uint32_t free_bytes = ts_tasks_free();
+    if (l->image.model->arena_bytes > free_bytes) {
+        *refusal = ts_refuse(TS_LINK_ERR_RAM, free_bytes);
+        return answer;
+    }
+    const int error = ts_image_begin(&l->image, free_bytes, l->profile);
     if (error != TS_LINK_OK) {
-        *refusal = refuse((uint8_t)error, error == TS_LINK_ERR_STAGES ? TS_IMAGE_STAGES : 0);
+        *refusal = ts_refuse((uint8_t)error, error == TS_LINK_ERR_STAGES ? TS_IMAGE_STAGES : 0);
     }
     return put32(answer, l->image.input_bytes);
 }
@@ -110,13 +120,13 @@ static uint8_t *finish(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_r
     (void)payload;
     const ts_image *im = &l->image;
     if (im->state != TS_LINK_DONE) {
-        *refusal = im->state == TS_LINK_IDLE ? refuse(TS_LINK_ERR_STATE, TS_LINK_IDLE)
-                                             : refuse(TS_LINK_ERR_INCOMPLETE, im->received);
+        *refusal = im->state == TS_LINK_IDLE ? ts_refuse(TS_LINK_ERR_STATE, TS_LINK_IDLE)
+                                             : ts_refuse(TS_LINK_ERR_INCOMPLETE, im->received);
         return answer;
     }
     ts_rank top[TS_LINK_TOP];
     const uint32_t n = ts_image_top(im, top);
-    uint8_t *p = put32(put64(answer, im->cycles), board_stack_peak());
+    uint8_t *p = put32(put64(put64(answer, im->cycles), im->stolen), board_stack_peak());
     p = put32(put32(p, im->model->arena_bytes), board_rx_lost());
     p = put8(put32(p, ts_image_output_bytes(im)), n);
     for (uint32_t i = 0; i < n; i++) {
@@ -128,12 +138,12 @@ static uint8_t *finish(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_r
 static uint8_t *read_outputs(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
     const uint32_t offset = get32(payload);
     if (l->image.state != TS_LINK_DONE) {
-        *refusal = refuse(TS_LINK_ERR_STATE, l->image.state);
+        *refusal = ts_refuse(TS_LINK_ERR_STATE, l->image.state);
         return answer;
     }
     const uint32_t end = ts_image_output_bytes(&l->image);
     if (offset > end) {
-        *refusal = refuse(TS_LINK_ERR_RANGE, end);
+        *refusal = ts_refuse(TS_LINK_ERR_RANGE, end);
         return answer;
     }
     return put32(answer, offset) + ts_image_outputs(&l->image, offset, answer + 4, TS_LINK_PAYLOAD - 4);
@@ -141,7 +151,7 @@ static uint8_t *read_outputs(ts_link *l, const uint8_t *payload, uint8_t *answer
 
 static uint8_t *abort_image(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
     (void)payload, (void)refusal;
-    ts_image_select(&l->image, l->image.model);
+    ts_link_use(l, l->switcher.entry);
     return answer;
 }
 
@@ -149,7 +159,7 @@ static uint8_t *check_baud(ts_link *l, const uint8_t *payload, uint8_t *answer, 
     (void)l;
     const uint32_t baud = get32(payload);
     if (baud < TS_LINK_BAUD || baud > TS_LINK_BAUD_MAX) {
-        *refusal = refuse(TS_LINK_ERR_BAUD, TS_LINK_BAUD_MAX);
+        *refusal = ts_refuse(TS_LINK_ERR_BAUD, TS_LINK_BAUD_MAX);
     }
     return put32(answer, baud);
 }
@@ -169,11 +179,11 @@ static uint8_t *stages(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_r
     const ts_image *im = &l->image;
     uint16_t stage = get16(payload);
     if (im->state != TS_LINK_DONE || !im->profiled) {
-        *refusal = refuse(TS_LINK_ERR_STATE, im->state);
+        *refusal = ts_refuse(TS_LINK_ERR_STATE, im->state);
         return answer;
     }
     if (stage > im->model->n_stages) {
-        *refusal = refuse(TS_LINK_ERR_RANGE, im->model->n_stages);
+        *refusal = ts_refuse(TS_LINK_ERR_RANGE, im->model->n_stages);
         return answer;
     }
     uint8_t *p = put16(put32(answer, ts_image_overhead()), im->model->n_stages);
@@ -189,18 +199,29 @@ ts_refusal ts_link_command(ts_link *l, const ts_frame *f, uint8_t *answer, uint3
         handler handle;
         uint8_t payload_bytes;
     } commands[] = {
-        [TS_LINK_HELLO] = {hello, 2},         [TS_LINK_DESCRIBE] = {describe, 4},
-        [TS_LINK_SELECT] = {select_model, 2}, [TS_LINK_BEGIN] = {begin, 0},
-        [TS_LINK_FINISH] = {finish, 0},       [TS_LINK_READ] = {read_outputs, 4},
-        [TS_LINK_ABORT] = {abort_image, 0},   [TS_LINK_SET_BAUD] = {check_baud, 4},
-        [TS_LINK_RESET] = {reset, 0},         [TS_LINK_PROFILE] = {profile, 1},
+        [TS_LINK_HELLO] = {hello, 2},
+        [TS_LINK_DESCRIBE] = {describe, 4},
+        [TS_LINK_SELECT] = {select_model, 2},
+        [TS_LINK_BEGIN] = {begin, 0},
+        [TS_LINK_FINISH] = {finish, 0},
+        [TS_LINK_READ] = {read_outputs, 4},
+        [TS_LINK_ABORT] = {abort_image, 0},
+        [TS_LINK_SET_BAUD] = {check_baud, 4},
+        [TS_LINK_RESET] = {reset, 0},
+        [TS_LINK_PROFILE] = {profile, 1},
         [TS_LINK_STAGES] = {stages, 2},
+        [TS_LINK_TABLE] = {ts_link_table, 2},
+        [TS_LINK_POLICY] = {ts_link_policy, 11},
+        [TS_LINK_TASK] = {ts_link_task, 8},
+        [TS_LINK_LIMITS] = {ts_link_limits, 6},
+        [TS_LINK_NEXT] = {ts_link_next, 2},
+        [TS_LINK_STATUS] = {ts_link_status, 0},
     };
     if (f->type >= sizeof commands / sizeof *commands || commands[f->type].handle == NULL) {
-        return refuse(TS_LINK_ERR_TYPE, 0);
+        return ts_refuse(TS_LINK_ERR_TYPE, 0);
     }
     if (f->payload_bytes != commands[f->type].payload_bytes) {
-        return refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
+        return ts_refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
     }
     ts_refusal refusal = none;
     *answer_bytes = (uint32_t)(commands[f->type].handle(l, f->payload, answer, &refusal) - answer);
@@ -210,10 +231,10 @@ ts_refusal ts_link_command(ts_link *l, const ts_frame *f, uint8_t *answer, uint3
 ts_refusal ts_link_check_data(const ts_link *l, const ts_frame *f) {
     const ts_image *im = &l->image;
     if (im->state != TS_LINK_RECEIVING) {
-        return refuse(TS_LINK_ERR_STATE, im->state);
+        return ts_refuse(TS_LINK_ERR_STATE, im->state);
     }
     if (f->payload_bytes < 5 || f->payload_bytes - 4 > im->input_bytes - im->received) {
-        return refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
+        return ts_refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
     }
-    return get32(f->payload) == im->received ? none : refuse(TS_LINK_ERR_OFFSET, im->received);
+    return get32(f->payload) == im->received ? none : ts_refuse(TS_LINK_ERR_OFFSET, im->received);
 }

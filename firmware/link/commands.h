@@ -20,6 +20,11 @@ typedef struct ts_refusal {
     uint32_t detail; /* see docs/link.md */
 } ts_refusal;
 
+static inline ts_refusal ts_refuse(uint8_t code, uint32_t detail) {
+    const ts_refusal refusal = {code, detail};
+    return refusal;
+}
+
 /* The text that goes with a code. */
 const char *ts_link_error_text(uint8_t code);
 

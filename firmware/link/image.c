@@ -4,6 +4,7 @@
 
 #include "board.h"
 #include "model_table.h"
+#include "tasks.h"
 
 uint32_t ts_image_ticks[TS_IMAGE_STAGES];
 
@@ -31,16 +32,17 @@ void ts_image_select(ts_image *im, const ts_model *model) {
     im->input_bytes = input->height * input->row_bytes;
 }
 
-int ts_image_begin(ts_image *im, int profile) {
+int ts_image_begin(ts_image *im, uint32_t arena_bytes, int profile) {
     ts_image_select(im, im->model);
     if (profile && im->model->n_stages > TS_IMAGE_STAGES) {
         return TS_LINK_ERR_STAGES;
     }
-    const uint64_t start = board_cycles();
-    if (ts_start(&im->engine, im->model, ts_arena, ts_arena_bytes) != TS_OK) {
+    const uint64_t stolen = ts_tasks_stolen(), start = board_cycles();
+    if (ts_start(&im->engine, im->model, ts_arena, arena_bytes) != TS_OK) {
         return TS_LINK_ERR_ENGINE;
     }
     im->cycles = board_cycles() - start;
+    im->stolen = ts_tasks_stolen() - stolen;
     if (profile) {
         ts_profile(&im->engine, clock32, ts_image_ticks);
         im->profiled = 1;
@@ -52,12 +54,13 @@ int ts_image_begin(ts_image *im, int profile) {
 /* The row is complete: computes what can be computed from it. The last row sets off most of the work, which
  * may take longer than the watchdog waits. */
 static void run_row(ts_image *im) {
-    const uint64_t start = board_cycles();
+    const uint64_t stolen = ts_tasks_stolen(), start = board_cycles();
     ts_push(&im->engine);
     while (ts_step(&im->engine)) {
         board_watchdog_kick();
     }
     im->cycles += board_cycles() - start;
+    im->stolen += ts_tasks_stolen() - stolen;
     im->row_fill = 0;
 }
 

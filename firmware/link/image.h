@@ -10,9 +10,9 @@ void ts_image_select(ts_image *image, const ts_model *model);
 /* Most stages of a model that can be profiled. */
 enum { TS_IMAGE_STAGES = 160 };
 
-/* Starts an image; `profile` 1: ts_image_ticks shall have what each stage takes. Returns 0,
+/* Starts an image in the first `arena_bytes` of the arena; `profile` 1: ts_image_ticks shall have what each stage takes. Returns 0,
  * TS_LINK_ERR_ENGINE, or TS_LINK_ERR_STAGES if there are too many to profile. */
-int ts_image_begin(ts_image *image, int profile);
+int ts_image_begin(ts_image *image, uint32_t arena_bytes, int profile);
 
 /* Ticks of board_cycles() that the stages of the last profiled image took, modulo 2^32; each step of a stage
  * counts ts_image_overhead() ticks too many. */

@@ -6,7 +6,7 @@
 #include "bytes.h"
 #include "commands.h"
 #include "image.h"
-#include "model_table.h"
+#include "switching.h"
 
 enum {
     TEXT_MAX = 48, /* characters of an error's text */
@@ -121,8 +121,18 @@ static void hello(ts_link *l, const ts_frame *f) {
     l->next = (uint8_t)(f->seq + 1u);
     l->lost_told = 0;
     l->profile = 0;
-    ts_image_select(&l->image, ts_model_table[0]);
+    ts_switcher_init(&l->switcher);
+    ts_link_use(l, 0);
     answer(l, f, (ts_refusal){TS_LINK_OK, 0});
+}
+
+/* Takes a part of the image; learns from what the whole of it took. */
+static void take_data(ts_link *l, const uint8_t *src, uint32_t n) {
+    ts_image *im = &l->image;
+    ts_image_data(im, src, n);
+    if (im->state == TS_LINK_DONE && !im->profiled) {
+        ts_switcher_ran(&l->switcher, im->cycles - im->stolen);
+    }
 }
 
 /* The frame that was expected: carries it out. */
@@ -137,7 +147,7 @@ static void accept(ts_link *l, const ts_frame *f) {
             l->has_answer = 0;
             l->image.received += n;
             send_state(l, TS_LINK_ANSWER | TS_LINK_DATA, f->seq); /* first: the host can send meanwhile */
-            ts_image_data(&l->image, f->payload + 4, n);
+            take_data(l, f->payload + 4, n);
             return;
         }
     }
@@ -208,7 +218,8 @@ void ts_link_init(ts_link *l, const char *app) {
     l->baud = TS_LINK_BAUD;
     l->decoder.buffer = l->frame;
     l->decoder.capacity = sizeof l->frame;
-    ts_image_select(&l->image, ts_model_table[0]);
+    ts_switcher_init(&l->switcher);
+    ts_link_use(l, 0);
     send_boot(l);
 }
 
@@ -226,5 +237,9 @@ int ts_link_poll(ts_link *l) {
         }
     }
     check_speed(l);
+    ts_monitor_tick(&l->switcher.monitor);
+    if (n == 0) {
+        ts_monitor_measure_supply(&l->switcher.monitor);
+    }
     return n > 0;
 }

@@ -1,7 +1,7 @@
 /* The board's end of the link: receives frames, runs the engine on the rows in them, answers.
  *
  * Use:   ts_link_init(&link, "image");
- *        for (;;) { if (!ts_link_poll(&link)) board_idle(); board_watchdog_kick(); }
+ *        for (;;) { if (!ts_link_poll(&link) && !ts_tasks_idle()) board_idle(); board_watchdog_kick(); }
  *
  * Works on firmware/boards/board.h, the generated model table and the engine; no allocation, no waiting.
  */
@@ -10,6 +10,7 @@
 
 #include "codec.h"
 #include "protocol.h"
+#include "switcher.h"
 #include "tinyswitch.h"
 
 #define TS_FIRMWARE_VERSION "0.1.0"
@@ -19,6 +20,7 @@ typedef struct ts_image {
     ts_engine engine;
     const ts_model *model;
     uint64_t cycles;      /* spent computing */
+    uint64_t stolen;      /* of these, in tasks above inference */
     uint32_t input_bytes; /* of the whole image */
     uint32_t received;    /* of these, bytes accepted */
     uint32_t row_fill;    /* of these, bytes in the row that isn't complete */
@@ -29,6 +31,7 @@ typedef struct ts_image {
 typedef struct ts_link {
     const char *app; /* for hello */
     ts_image image;
+    ts_switcher switcher;
     uint64_t heard;   /* board_cycles() at the last frame, change of speed, or first strange byte */
     uint32_t strange; /* bytes since then */
     uint32_t baud;

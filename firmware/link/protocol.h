@@ -28,6 +28,12 @@ enum ts_link_type {
     TS_LINK_POLL = 0x0B,
     TS_LINK_PROFILE = 0x0C,
     TS_LINK_STAGES = 0x0D,
+    TS_LINK_TABLE = 0x0E,
+    TS_LINK_POLICY = 0x0F,
+    TS_LINK_TASK = 0x10,
+    TS_LINK_LIMITS = 0x11,
+    TS_LINK_NEXT = 0x12,
+    TS_LINK_STATUS = 0x13,
     TS_LINK_ANSWER = 0x80, /* + the command's type */
     TS_LINK_BOOT = 0xC0,
     TS_LINK_LOST = 0xC1,
@@ -48,6 +54,13 @@ enum ts_link_error {
     TS_LINK_ERR_RANGE = 10,
     TS_LINK_ERR_ENGINE = 11,
     TS_LINK_ERR_STAGES = 12,
+    TS_LINK_ERR_POLICY = 13,
+    TS_LINK_ERR_LIMIT = 14,
+    TS_LINK_ERR_SLOT = 15,
+    TS_LINK_ERR_SHARE = 16,
+    TS_LINK_ERR_MEMORY = 17,
+    TS_LINK_ERR_GROUP = 18,
+    TS_LINK_ERR_RAM = 19,
 };
 
 enum ts_link_state {

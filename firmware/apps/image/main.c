@@ -1,6 +1,7 @@
 /* Classifies images that arrive over the link. */
 #include "board.h"
 #include "link.h"
+#include "tasks.h"
 
 int main(void) {
     static ts_link link;
@@ -8,7 +9,7 @@ int main(void) {
     ts_link_init(&link, "image");
     for (;;) {
         board_watchdog_kick();
-        if (!ts_link_poll(&link)) {
+        if (!ts_link_poll(&link) && !ts_tasks_idle()) {
             board_idle();
         }
     }

@@ -34,10 +34,10 @@ env.Replace(
     RANLIB=prefix + "gcc-ranlib",
     OBJCOPY=prefix + "objcopy",
     PROGPATH=str(output / "firmware.elf"),
-    SRC_FILTER=f"+<engine/> +<link/*.c> +<apps/{app}/*.c> +<boards/{board_id}/>",
+    SRC_FILTER=f"+<engine/> +<switcher/> +<link/*.c> +<apps/{app}/*.c> +<boards/{board_id}/>",
 )
 env.Append(
-    CPPPATH=[str(firmware / folder) for folder in ("engine", "link", "boards")],
+    CPPPATH=[str(firmware / folder) for folder in ("engine", "switcher", "link", "boards")],
     CFLAGS=["-std=c99"],
     CCFLAGS=[
         *cpu,

@@ -2,6 +2,18 @@
 
 from tinyswitch.link.client import Client
 from tinyswitch.link.errors import BoardReset, LinkError, LinkLost
-from tinyswitch.link.messages import BoardInfo, ModelInfo, Profile, Result
+from tinyswitch.link.messages import BoardInfo, Decision, EntryInfo, ModelInfo, Profile, Result, Status
 
-__all__ = ["BoardInfo", "BoardReset", "Client", "LinkError", "LinkLost", "ModelInfo", "Profile", "Result"]
+__all__ = [
+    "BoardInfo",
+    "BoardReset",
+    "Client",
+    "Decision",
+    "EntryInfo",
+    "LinkError",
+    "LinkLost",
+    "ModelInfo",
+    "Profile",
+    "Result",
+    "Status",
+]

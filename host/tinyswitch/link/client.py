@@ -5,22 +5,28 @@ from __future__ import annotations
 import contextlib
 import math
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 import serial
 
+from tinyswitch.link import requests
 from tinyswitch.link.channel import BASE_BAUD, POLL_RESERVE, Channel, Request
 from tinyswitch.link.errors import BoardReset, LinkError, LinkLost
 from tinyswitch.link.messages import (
     BoardInfo,
+    Decision,
+    EntryInfo,
     ModelInfo,
     Profile,
     Result,
     Stages,
+    Status,
     Summary,
     Type,
     split_outputs,
 )
+from tinyswitch.switcher.policy import Policy
 
 HELLO_SECONDS = 10.0  # a board may still be starting
 BOOT_SECONDS = 2.0  # a restart takes less
@@ -45,7 +51,8 @@ class Client:
         self._profile = False
 
     def hello(self) -> BoardInfo:
-        """Begins a session: the board forgets what it was doing, selects model 0 and takes no profile."""
+        """Begins a session: the board forgets all before it, has no tasks and no limits then, selects model 0,
+        and takes no profile."""
         self._models = []
         self._selected = 0
         self._profile = False
@@ -87,16 +94,66 @@ class Client:
         self._channel.command(Type.PROFILE, bytes([on]))
         self._profile = on
 
-    def infer(self, frame: np.ndarray) -> Result:
+    def table(self) -> list[EntryInfo]:
+        """What is known of the entries of the model table: cycles may have been learned meanwhile."""
+        return [
+            EntryInfo.unpack(self._channel.command(Type.TABLE, struct.pack("<H", i)))
+            for i in range(self._board().n_models)
+        ]
+
+    def policy(self, policy: Policy, priority: int = requests.INFERENCE_PRIORITY) -> None:
+        """How :meth:`next` chooses; ``priority`` is that of inference among the tasks.
+
+        ``policy.option`` is an entry of the model table. Forgets what the policy before remembered.
+        """
+        self._send(requests.policy(policy, priority))
+
+    def task(self, slot: int, priority: int, cpu: float, ram: int = 0) -> int:
+        """Gives the board other work to do; returns the bytes of RAM that it is granted now.
+
+        ``cpu`` is a share of the processor (0..1, 0.95 for all tasks together), ``ram`` in bytes; both 0 end
+        the task. Tasks of a priority above that of inference interrupt it. What a frame under way uses is not
+        granted; that follows at the next frame.
+        """
+        return int.from_bytes(self._send(requests.task(slot, priority, cpu, ram)), "little")
+
+    def limits(self, deadline_us: int = 0, battery: float | None = None) -> None:
+        """Time that a frame may take to compute (0: any), charge of the battery (None: by supply voltage)."""
+        self._send(requests.limits(deadline_us, battery))
+
+    def next(self, group: int = 0, again: bool = False) -> Decision:
+        """Lets the board choose the entry for the next frame of a group of the table; it is selected.
+
+        ``again``: after a frame has been answered, whether it is to be given to another entry, too
+        (``escalate``); if not, everything stays as it is.
+        """
+        self._board()
+        answer = self._channel.command(Type.NEXT, bytes([group, again]))
+        decision = Decision.unpack(answer, self._board().clock_hz)
+        self._selected = decision.entry
+        return decision
+
+    def status(self) -> Status:
+        """How the board is doing."""
+        self._board()
+        return Status.unpack(self._channel.command(Type.STATUS), self._board().clock_hz)
+
+    def _send(self, request: Request) -> bytes:
+        self._board()
+        return self._channel.command(*request)
+
+    def infer(self, frame: np.ndarray, during: Sequence[tuple[float, Request]] = ()) -> Result:
         """Streams one image to the board and returns what the selected model makes of it.
 
         ``frame`` has the shape (height, width, channels) and the dtype of the model's input; else ValueError.
+        ``during``: commands of ``tinyswitch.link.requests``, each sent when that part (0..1) of the image's
+        frames has been.
         """
         info = self.models()[self._selected]
         if frame.shape != info.input.shape or frame.dtype != info.input.dtype:
             takes = f"{info.input.dtype} {info.input.shape}"
             raise ValueError(f"frame is {frame.dtype} {frame.shape}, {info.name} takes {takes}")
-        summary = Summary.unpack(self._channel.exchange(self._image(frame.tobytes())))
+        summary = Summary.unpack(self._channel.exchange(self._image(frame.tobytes(), during)))
         outputs = self._outputs(summary, sum(math.prod(o.shape) for o in info.outputs))
         return Result(
             outputs=split_outputs(outputs, info.outputs),
@@ -106,6 +163,7 @@ class Client:
             arena_bytes=summary.arena_bytes,
             rx_lost=summary.rx_lost,
             profile=self._stages() if self._profile else None,
+            stolen=summary.stolen,
         )
 
     def _stages(self) -> Profile:
@@ -121,13 +179,17 @@ class Client:
                     f"{self._channel.name}: {len(ticks)} of {part.count} stages; build the firmware again"
                 )
 
-    def _image(self, data: bytes) -> list[Request]:
-        """BEGIN, the image in parts, FINISH."""
+    def _image(self, data: bytes, during: Sequence[tuple[float, Request]]) -> list[Request]:
+        """BEGIN, the image in parts with other commands between them, FINISH."""
         board = self._board()
         part = min(board.payload_bytes - 4, (board.rx_bytes - POLL_RESERVE) // MIN_FRAMES - FRAME_BYTES)
         parts = [
             (Type.DATA, struct.pack("<I", at) + data[at : at + part]) for at in range(0, len(data), part)
         ]
+        places = [round(min(max(part, 0.0), 1.0) * len(parts)) for part, _ in during]
+        late_first = sorted(zip(places, during, strict=True), key=lambda it: it[0])[::-1]
+        for place, (_, request) in late_first:
+            parts.insert(place, request)
         return [(Type.BEGIN, b""), *parts, (Type.FINISH, b"")]
 
     def _outputs(self, summary: Summary, expected: int) -> bytes:

@@ -10,6 +10,7 @@ from enum import IntEnum
 import numpy as np
 
 from tinyswitch.link.errors import LinkError
+from tinyswitch.switcher.policy import BATTERY_UNKNOWN, REASONS, Budget
 from tinyswitch.tensor import TensorInfo
 
 
@@ -29,6 +30,12 @@ class Type(IntEnum):
     POLL = 0x0B
     PROFILE = 0x0C
     STAGES = 0x0D
+    TABLE = 0x0E
+    POLICY = 0x0F
+    TASK = 0x10
+    LIMITS = 0x11
+    NEXT = 0x12
+    STATUS = 0x13
     ANSWER = 0x80  # + the command's type
     BOOT = 0xC0
     LOST = 0xC1
@@ -50,8 +57,16 @@ class ErrorCode(IntEnum):
     RANGE = 10
     ENGINE = 11
     STAGES = 12
+    POLICY = 13
+    LIMIT = 14
+    SLOT = 15
+    SHARE = 16
+    MEMORY = 17
+    GROUP = 18
+    RAM = 19
 
 
+TASK_SLOTS = 8
 MAX_PROFILE_STAGES = 160  # of a model that is profiled
 RESET_CAUSES = ("power", "pin", "software", "watchdog", "fault")
 
@@ -128,6 +143,7 @@ class Result:
     arena_bytes: int  # RAM that the selected model needs
     rx_lost: int  # bytes the board's receiver lost since start-up
     profile: Profile | None = None  # if the client was told to take one
+    stolen: int = 0  # of the cycles, ticks in which tasks above inference had the processor
 
 
 @dataclass(frozen=True)
@@ -179,6 +195,7 @@ class Summary:
     """Answer to FINISH; the fields are those of Result."""
 
     cycles: int
+    stolen: int
     stack_peak: int
     arena_bytes: int
     rx_lost: int
@@ -189,7 +206,7 @@ class Summary:
     @classmethod
     def unpack(cls, payload: bytes) -> Summary:
         cursor = _Cursor(payload)
-        *fields, n_top = cursor.take("<QIIIIB")
+        *fields, n_top = cursor.take("<QQIIIIB")
         top5 = [cursor.take("<Ih") for _ in range(n_top)]
         return cls(*fields, top5, cursor.rest())
 
@@ -209,6 +226,69 @@ class Stages:
         overhead, count = cursor.take("<IH")
         pairs = [cursor.take("<II") for _ in range(len(cursor.rest()) // 8)]
         return cls(overhead, count, [ticks for ticks, _ in pairs], [steps for _, steps in pairs])
+
+
+@dataclass(frozen=True)
+class EntryInfo:
+    """What an entry of the model table is worth and takes."""
+
+    index: int  # of the entry, and of its ModelInfo
+    cycles: int  # of one inference without other load, as learned or from the table; 0: unknown
+    accuracy: float | None  # top-1, a fraction
+    energy: int  # class 0..15
+    group: int  # entries of one group are alternatives to each other
+    stages: int
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> EntryInfo:
+        index, cycles, accuracy, energy, group, stages = _Cursor(payload).take("<HIHBBH")
+        return cls(index, cycles, accuracy / 10_000 if accuracy else None, energy, group, stages)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Answer to NEXT: which entry takes the next frame."""
+
+    entry: int  # it is selected
+    reason: str  # one of switcher.policy.REASONS
+    fits: bool  # False: nothing does, and this is the smallest
+    escalate: bool  # the frame before is to be given to this entry, too
+    predicted_us: int  # time that it will take; 2^32 - 1: longer, or for ever
+    budget: Budget  # that the decision was made from
+    switch_ticks: int  # that deciding and switching took
+
+    @classmethod
+    def unpack(cls, payload: bytes, clock_hz: int) -> Decision:
+        cursor = _Cursor(payload)
+        entry, reason, flags, predicted_us = cursor.take("<HBBI")
+        budget = cursor.budget(clock_hz)
+        (ticks,) = cursor.take("<I")
+        name = REASONS[reason] if reason < len(REASONS) else f"reason {reason}"
+        return cls(entry, name, bool(flags & 1), bool(flags & 2), predicted_us, budget, ticks)
+
+
+@dataclass(frozen=True)
+class Status:
+    """Answer to STATUS. Times and counts are since the session's HELLO, but ``ticks``."""
+
+    ticks: int  # of the board's clock since start-up
+    stolen: int  # ticks that tasks above inference have taken
+    yielded: int  # ticks that the other tasks have taken while inference had nothing to do
+    entry: int  # in use
+    switches: int  # changes of it by NEXT
+    budget: Budget  # now
+    supply_mv: int  # 0: cannot be measured
+    damaged: int  # words of the tasks' RAM that something else has written to
+    granted: tuple[int, ...]  # bytes of RAM of the task in each slot
+
+    @classmethod
+    def unpack(cls, payload: bytes, clock_hz: int) -> Status:
+        cursor = _Cursor(payload)
+        ticks, stolen, yielded, entry, switches = cursor.take("<QQQHI")
+        budget = cursor.budget(clock_hz)
+        supply_mv, damaged = cursor.take("<II")
+        granted = cursor.take(f"<{TASK_SLOTS}I")
+        return cls(ticks, stolen, yielded, entry, switches, budget, supply_mv, damaged, granted)
 
 
 def unpack_boot(payload: bytes) -> str:
@@ -266,6 +346,18 @@ class _Cursor:
         height, width, channels, is_unsigned, scale, zero_point = self.take(_TENSOR.format)
         dtype = np.dtype(np.uint8 if is_unsigned else np.int8)
         return TensorInfo((height, width, channels), dtype, scale, zero_point)
+
+    def budget(self, clock_hz: int) -> Budget:
+        ram, ram_low, deadline_us, cpu, cpu_high, battery = self.take("<IIIHHH")
+        return Budget(
+            ram_bytes=ram,
+            clock_hz=clock_hz,
+            deadline_us=deadline_us,
+            cpu=cpu / 1000,
+            battery=None if battery == BATTERY_UNKNOWN else battery / 1000,
+            cpu_high=cpu_high / 1000,
+            ram_low_bytes=ram_low,
+        )
 
     def rest(self) -> bytes:
         return self._payload[self._at :]
