@@ -171,7 +171,7 @@ def test_model_sets_one_after_the_other(small: Path, other: Path):
     both = firmware.build("stm32f746", "image", [other, small])
     assert both.memory["models"] == ["other one", "small"]
     assert both.memory["flash"]["weights"] == 640 + 32 * 7
-    assert symbols(both.elf)["ts_model_table"][1] == 2 * 4
+    assert symbols(both.elf)["ts_model_table"][1] == 2 * 12
     again = firmware.build("stm32f746", "image", [small])
     assert again.elf.read_bytes() == first_bytes
     assert again.memory == first.memory

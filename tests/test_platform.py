@@ -19,7 +19,7 @@ import flash  # noqa: E402  (a file of the platform, not of the package)
 BOARD = "board/stm32f7discovery.cfg"
 TABLE = """
 #include "model_table.h"
-const ts_model *const ts_model_table[1];
+const ts_entry ts_model_table[1];
 const uint16_t ts_model_count = 0;
 uint8_t ts_arena[8] __attribute__((aligned(8)));
 const uint32_t ts_arena_bytes = sizeof ts_arena;

@@ -54,20 +54,20 @@ int main(int argc, char **argv) {
     if (tables == NULL) {
         fail(argc == 3 ? dlerror() : "usage: main TABLES.so FRAMES");
     }
-    const ts_model *const *models = dlsym(tables, "ts_model_table");
+    const ts_entry *entries = dlsym(tables, "ts_model_table");
     const uint16_t *n_models = dlsym(tables, "ts_model_count");
-    if (models == NULL || n_models == NULL) {
+    if (entries == NULL || n_entries == NULL) {
         fail("no tables");
     }
     const uint32_t count = (uint32_t)strtoul(argv[2], NULL, 10);
-    const ts_tensor *input = &models[0]->tensors[models[0]->input];
+    const ts_tensor *input = &entries[0].model->tensors[entries[0].model->input];
     const size_t frame_bytes = (size_t)input->height * input->row_bytes;
     int8_t *frames = allocate(frame_bytes * count);
     if (fread(frames, frame_bytes, count, stdin) != count) {
         fail("frames missing");
     }
     for (uint32_t m = 0; m < *n_models; m++) {
-        run_frames(models[m], frames, frame_bytes, count);
+        run_frames(entries[m].model, frames, frame_bytes, count);
     }
     free(frames);
     return 0;

@@ -3,5 +3,6 @@
 from tinyswitch.compiler.compile import compile_model
 from tinyswitch.compiler.emit import emit
 from tinyswitch.compiler.plan import Plan
+from tinyswitch.compiler.table import Known
 
-__all__ = ["Plan", "compile_model", "emit"]
+__all__ = ["Known", "Plan", "compile_model", "emit"]

@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 
 from tinyswitch.compiler.plan import INPUT, FeatureMap, Plan, Records, Stage, Weights
+from tinyswitch.compiler.table import Known, groups, table_entry
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "templates"
 C_TYPES = {
@@ -25,8 +26,10 @@ OP_INPUT = 0xFF
 PER_LINE = 24  # values a line of a table
 
 
-def emit(plans: Sequence[Plan], folder: Path) -> list[Path]:
+def emit(plans: Sequence[Plan], folder: Path, known: Sequence[Known] = ()) -> list[Path]:
     """Writes ``model_N.c`` and ``model_table.c`` into ``folder`` and removes other C files there.
+
+    ``known``: what is known of each model, for the model table; nothing if it is left out.
 
     A file whose contents stay the same is not touched, so that nothing is rebuilt for it.
     """
@@ -43,7 +46,10 @@ def emit(plans: Sequence[Plan], folder: Path) -> list[Path]:
         for i, plan in enumerate(plans)
     }
     sources["model_table.c"] = environment.get_template("model_table.c.j2").render(
-        models=[f"m{i}_model" for i in range(len(plans))],
+        entries=[
+            {"model": f"m{i}_model", **table_entry(k, group)}
+            for i, (k, group) in enumerate(zip(known or [Known()] * len(plans), groups(plans), strict=True))
+        ],
         arena_bytes=max((p.arena_bytes for p in plans), default=8),
     )
     for old in folder.glob("*.c"):

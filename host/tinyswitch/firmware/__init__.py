@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinyswitch.compiler import Plan, compile_model, emit
+from tinyswitch.compiler import Known, Plan, compile_model, emit
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.firmware import fit, memory, pio, project
 
-__all__ = ["Build", "DoesNotFit", "build", "report", "upload"]
+__all__ = ["Build", "DoesNotFit", "Entry", "build", "report", "upload"]
 
 
 class DoesNotFit(TinyswitchError):
     """Models need more flash or RAM than the board has."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the firmware's model table: a ``.tflite`` and what is known of it; None: unknown."""
+
+    path: Path
+    accuracy: float | None = None  # top-1, 0..1
+    cycles: int | None = None  # of one inference on the board, without other load
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Build:
     memory: dict[str, Any]  # what memory.json beside the ELF says; see tinyswitch.firmware.memory
 
 
-def build(board: str, app: str, models: Sequence[Path]) -> Build:
+def build(board: str, app: str, models: Sequence[Path | Entry]) -> Build:
     """Compiles the ``.tflite`` files and builds the firmware that holds them, in build/BOARD/APP.
 
     Nothing is rebuilt when nothing has changed. Raises DoesNotFit (by how much, and what would), and
@@ -38,18 +47,28 @@ def build(board: str, app: str, models: Sequence[Path]) -> Build:
     spec = project.board(board, app)
     if not models:
         raise TinyswitchError(f"{board}: no model; name at least one .tflite file")
-    plans = tuple(compile_model(Path(model), spec.kernels) for model in models)
+    entries = [model if isinstance(model, Entry) else Entry(Path(model)) for model in models]
+    known = [_known(entry) for entry in entries]
+    plans = tuple(compile_model(entry.path, spec.kernels) for entry in entries)
     _check_names(plans)
     with project.locked():
         spec.output.mkdir(parents=True, exist_ok=True)
         spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
-        emit(plans, spec.generated)
+        emit(plans, spec.generated, known)
         overflow = pio.compile(spec)
         if overflow:
             raise DoesNotFit(fit.refusal(spec, plans, overflow))
         figures = memory.measure(spec, plans)
         memory.write(figures, spec.memory_file)
     return Build(board, app, spec.elf, plans, figures)
+
+
+def _known(entry: Entry) -> Known:
+    if entry.accuracy is not None and not 0 <= entry.accuracy <= 1:
+        raise TinyswitchError(f"{entry.path}: accuracy {entry.accuracy}; it is a fraction, 0 to 1")
+    if entry.cycles is not None and entry.cycles < 0:
+        raise TinyswitchError(f"{entry.path}: {entry.cycles} cycles; leave them out if they are unknown")
+    return Known(entry.accuracy, entry.cycles)
 
 
 def _check_names(plans: Sequence[Plan]) -> None:
