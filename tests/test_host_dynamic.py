@@ -14,6 +14,7 @@ from models import OneOperator
 from tinyswitch.commands import on_host
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import compare, target
+from tinyswitch.evaluate.dynamic import trace
 from tinyswitch.evaluate.host_dynamic import (
     answering,
     choosing,
@@ -28,12 +29,14 @@ from tinyswitch.evaluate.host_dynamic.answering import Answer, Answering
 from tinyswitch.evaluate.host_dynamic.monitor import Reading, SystemMonitor
 from tinyswitch.evaluate.host_dynamic.options import HostOption
 from tinyswitch.evaluate.host_dynamic.playing import Chosen, Player, changes
+from tinyswitch.evaluate.host_dynamic.trace_monitor import TraceMonitor
 from tinyswitch.evaluate.images import find_images, load_frame, to_model_input
 from tinyswitch.evaluate.journal import Journal
 from tinyswitch.evaluate.litert import LiteRtModel
 from tinyswitch.switcher import Policy
 from tinyswitch.tensor import TensorInfo
 
+NAMES = ["m1", "m2"]
 GOOD = Reading(1_000_000_000, 1.0, 1.0, None, 0.5)
 
 
@@ -99,7 +102,7 @@ def test_switches_are_said_logged_and_counted(work):
         **{"event": "switch", "policy": "p", "frame": 2, "from": "m1", "to": "m2"},
         **{"reason": "deadline", "changed": "CPU 100% -> 30%"},
     }
-    summary = played.summary()
+    summary = played.summary(NAMES)
     assert (summary["switches"], summary["frames"]) == (2, 6)
     assert summary["share"] == {"m1": pytest.approx(4 / 6), "m2": pytest.approx(2 / 6)}
     assert watch.held == [0, 2000, 2000, 1000, 1000, 2000]  # what the model in memory gives back
@@ -119,7 +122,7 @@ def test_answers_are_the_models(work):
         expected = np.exp(real - real.max()) / np.exp(real - real.max()).sum()
         assert line["top5"][0][1] == pytest.approx(expected.max())
         right += line["top5"][0][0] == entry.label
-    assert played.summary()["accuracy"] == right / 6
+    assert played.summary(NAMES)["accuracy"] == right / 6
 
 
 def test_a_batch_has_one_decision(work):
@@ -134,7 +137,7 @@ def test_a_played_load_stretches_the_time(work):
     played, _, lines, _ = play(work, [GOOD, GOOD, GOOD, tight, tight, tight])
     missed = [line["missed"] for line in lines if line["event"] == "answer"]
     assert missed == [False] * 3 + [True] * 3
-    summary = played.summary()
+    summary = played.summary(NAMES)
     assert summary["deadline_misses"] == 3 and summary["unfit"] == 3
 
 
@@ -151,7 +154,7 @@ def test_a_cascade_looks_again(work):
     played, said, lines, _ = play(work, busy, ByShare(threshold))
     models = [line["model"] for line in lines if line["event"] == "answer"]
     assert models == ["m1" if margin < threshold else "m2" for margin in margins]
-    assert played.summary()["switches"] == 0 and not said
+    assert played.summary(NAMES)["switches"] == 0 and not said
 
 
 def test_changes_are_named():
@@ -259,11 +262,12 @@ def test_the_whole_way(work, monkeypatch):
     monkeypatch.setattr(options, "FEWEST", 6)
     screen, said = io.StringIO(), []
     console = Console(file=screen, width=200)
-    found, played = run.run(job(work), console, said.append)
+    result = run.run(job(work), console, said.append)
+    found, played = result.options, result.played
     assert found[0].accuracy == 0.75 and found[1].accuracy == compare_top1(work, 1)
     summary = json.loads((work[2] / "out" / "summary.json").read_text())
     assert summary["policies"]["share"]["share"] == {"m1": pytest.approx(4 / 6), "m2": pytest.approx(2 / 6)}
-    assert summary["policies"]["again"]["share"] == {"m1": 1.0}
+    assert summary["policies"]["again"]["share"] == {"m1": 1.0, "m2": 0.0}
     assert {"accuracy", "deadline_misses", "switches", "frames", "share"} <= set(summary["policies"]["again"])
     assert "share: image 4: m1 -> m2 (deadline; CPU 100% -> 30%)" in screen.getvalue()
     lines = (work[2] / "out" / "share.jsonl").read_text().splitlines()
@@ -281,8 +285,8 @@ def test_the_whole_way(work, monkeypatch):
 def test_unlabelled_images_give_no_accuracy(work):
     alone = pictures.find(str(work[1].entries[0].path.rename(work[2] / "x.png")), None)
     said = []
-    _, played = run.run(job(work, dataset=alone, accuracies={}), Console(file=io.StringIO()), said.append)
-    assert played[0].summary()["accuracy"] is None
+    played = run.run(job(work, dataset=alone, accuracies={}), Console(file=io.StringIO()), said.append).played
+    assert played[0].summary(NAMES)["accuracy"] is None
     assert said == ["accuracy not known (m1, m2): the slower model is taken for the better one"]
 
 
@@ -310,7 +314,7 @@ def test_played_is_shown_up_to_ten(work):
     for number in range(12):
         answer = Answer(((number, 1.0),), 0.0, 0.1, 0.1, None)
         played.note(work[1].entries[0], "m", answer, None, False, True)
-    assert len(played.answers) == 10 and played.summary()["frames"] == 12
+    assert len(played.answers) == 10 and played.summary(NAMES)["frames"] == 12
 
 
 # --- the firmware's policies
@@ -358,6 +362,30 @@ def test_battery_and_deadline_reach_the_policy():
     assert choosing.budget(replace(GOOD, deadline_s=None)).deadline_us == 0
 
 
+def write_trace(folder, *lines):
+    (path := folder / "t.csv").write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_trace_is_spread_over_the_images(tmp_path):
+    load = trace.read(
+        write_trace(tmp_path, "time_s,cpu,ram,deadline,battery", "0,0,0,1.2,", "5,.6,.5,,.4", "10,0,1,2,")
+    )
+    found = [option("a", seconds=0.010, ram=1_000_000), option("b", seconds=0.002, ram=400_000)]
+    watch = TraceMonitor(load, found, 21)
+    assert [watch.read(n, 0, 0.5).cpu for n in (0, 9, 10, 19, 20)] == pytest.approx([1, 1, 0.4, 0.4, 1])
+    reading = watch.read(10, 10**9, 1.0)
+    assert (reading.ram_bytes, reading.battery) == (700_000, 0.4)
+    assert reading.deadline_s == pytest.approx(0.012) and watch.read(20, 0, 0).ram_bytes == 400_000
+    assert TraceMonitor(load, found, 21, 9.0, 500_000).read(0, 0, 0).ram_bytes == 500_000
+
+
+def test_a_trace_without_deadline_leaves_the_users(tmp_path):
+    load = trace.read(write_trace(tmp_path, "time_s,cpu", "0,0"))
+    assert TraceMonitor(load, [option()], 1, 0.25).read(0, 0, 0).deadline_s == 0.25
+    assert TraceMonitor(load, [option()], 1).read(0, 0, 0).deadline_s is None
+
+
 def test_policies_by_name(work):
     assert choosing.kinds("ram, deadline,ram") == ["ram", "deadline"]
     with pytest.raises(TinyswitchError, match="--policy luck: there are fixed, ram, deadline"):
@@ -389,6 +417,14 @@ def test_the_command(work, tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "class " in shown and "fixed:m2" in shown
     assert any("1.5 times" in line for line in said)
+    # the last three of five images, two of them a batch, come when hardly anything is left
+    load = write_trace(tmp_path, "time_s,cpu,deadline", "0,0,50", "1,0.95,0.1", "4,0.95,")
+    on_host.host_dynamic(**(options | {"policies": "deadline", "trace": str(load)}), log=said.append)
+    summary = json.loads((tmp_path / "o" / "summary.json").read_text())
+    assert list(summary["policies"]) == ["deadline", "fixed:m1", "fixed:m2"]
+    assert summary["policies"]["fixed:m1"]["deadline_misses"] == 3
+    assert summary["policies"]["deadline"]["unfit"] == 3
+    assert (tmp_path / "o" / "fixed-m2.jsonl").exists()
     for name, bad in (("deadline_ms", "soon"), ("ram_mb", "-1"), ("threshold", "nan"), ("batch", "0")):
         with pytest.raises(TinyswitchError, match=f"--{name.replace('_', '-')} {bad}: "):
             on_host.host_dynamic(**(options | {name: bad}), log=said.append)

@@ -16,6 +16,7 @@ from tinyswitch.evaluate.display import wide_console
 from tinyswitch.evaluate.target import Choice
 
 if TYPE_CHECKING:
+    from tinyswitch.evaluate.dynamic.trace import Trace
     from tinyswitch.evaluate.host_dynamic.monitor import Monitor
     from tinyswitch.evaluate.host_dynamic.options import HostOption
 
@@ -48,10 +49,15 @@ def host_dynamic(
     out: str | None,
     log: Log,
 ) -> None:
+    from tinyswitch.evaluate.dynamic import trace as trace_file
     from tinyswitch.evaluate.host_dynamic import choosing, pictures, report
     from tinyswitch.evaluate.host_dynamic.run import Job, run
 
     words = choosing.kinds(policies)
+    load = None
+    if trace:
+        load = trace_file.read(Path(trace))
+        words.append(choosing.FIXED)  # what a policy is worth shows beside every fixed choice
     margin = _real("--threshold", threshold)
     deadline = None if deadline_ms is None else _real("--deadline-ms", deadline_ms) / 1e3
     ram = None if ram_mb is None else round(_real("--ram-mb", ram_mb) * 1e6)
@@ -63,17 +69,18 @@ def host_dynamic(
         accuracies=known,
         dataset=dataset,
         choosers=lambda options: choosing.choosers(words, margin, options),
-        monitor=lambda options: _monitor(options, processes, deadline, ram, log),
+        monitor=lambda options: _monitor(options, processes, len(dataset), load, deadline, ram, log),
         workers=processes,
         batch=target.number("--batch", batch) if batch else processes,
         out=target.run_folder(out, "host-dynamic"),
         cache=target.CACHE,
     )
-    options, played = run(job, Console(stderr=True), log)
+    result = run(job, Console(stderr=True), log)
     console = wide_console()
-    console.print(report.options_table(options))
-    console.print(report.answers_table(played[0], pictures.class_names(dataset, options[0].classes)))
-    console.print(report.policies_table({one.name: one.summary() for one in played}))
+    console.print(report.options_table(result.options))
+    names = pictures.class_names(dataset, result.options[0].classes)
+    console.print(report.answers_table(result.played[0], names))
+    console.print(report.policies_table(result.summary["policies"]))
     log(f"results: {job.out}")
 
 
@@ -85,14 +92,23 @@ def _models(choice: Choice, log: Log) -> dict[Path, float | None]:
 
 
 def _monitor(
-    options: Sequence[HostOption], workers: int, deadline: float | None, ram: int | None, log: Log
+    options: Sequence[HostOption],
+    workers: int,
+    frames: int,
+    load: Trace | None,
+    deadline: float | None,
+    ram: int | None,
+    log: Log,
 ) -> Monitor:
     from tinyswitch.evaluate.host_dynamic.monitor import SystemMonitor
+    from tinyswitch.evaluate.host_dynamic.trace_monitor import TraceMonitor
 
-    if deadline is None:
+    if deadline is None and not (load and load.has_deadline):
         slowest = max(options, key=lambda option: option.seconds)
         deadline = SLACK * slowest.seconds
         log(f"deadline: {deadline * 1e3:.1f} ms, {SLACK} times what {slowest.name} takes alone")
+    if load:
+        return TraceMonitor(load, options, frames, deadline or None, ram)
     return SystemMonitor(workers, deadline or None, ram)
 
 

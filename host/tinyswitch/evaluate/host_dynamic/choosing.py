@@ -48,9 +48,9 @@ def kinds(text: str) -> list[str]:
 def choosers(
     words: Sequence[str], threshold: float, options: Sequence[HostOption]
 ) -> dict[str, PolicyChooser]:
-    """A chooser for each policy; for fixed, one for each option, ``fixed:NAME``."""
+    """A chooser for each policy, once; for fixed, one for each option, ``fixed:NAME``."""
     found = {}
-    for word in words:
+    for word in dict.fromkeys(words):
         if word == FIXED:
             for place, option in enumerate(options):
                 found[f"{FIXED}:{option.name}"] = PolicyChooser(Policy(FIXED, option=place), options)

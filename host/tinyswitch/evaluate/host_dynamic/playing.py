@@ -72,14 +72,14 @@ class Played:
         if len(self.answers) < SHOWN:
             self.answers.append((entry, model, answer))
 
-    def summary(self) -> dict[str, Any]:
-        """Its entry in ``summary.json``."""
+    def summary(self, names: Sequence[str]) -> dict[str, Any]:
+        """Its entry in ``summary.json``, ``names`` being those of the models."""
         return {
             "accuracy": self.right / self.labelled if self.labelled else None,
             "deadline_misses": self.misses,
             "switches": self.switches,
             "frames": self.frames,
-            "share": {name: count / self.frames for name, count in self.used.items()},
+            "share": {name: self.used[name] / self.frames for name in names},
             "unfit": self.unfit,
             "load_ms": median(self.load_seconds) * 1e3 if self.load_seconds else None,
         }
@@ -213,6 +213,6 @@ def changes(before: Reading, after: Reading) -> str:
     ):
         scale = 1000 if name == "deadline" else 100
         if old != new:
-            texts = ["none" if value is None else f"{value * scale:.0f}{unit}" for value in (old, new)]
+            texts = ["none" if value is None else f"{value * scale:.3g}{unit}" for value in (old, new)]
             found.append(f"{name} {texts[0]} -> {texts[1]}")
     return ", ".join(found) or "nothing changed since the last switch"

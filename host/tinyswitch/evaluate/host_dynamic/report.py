@@ -53,6 +53,6 @@ def policies_table(policies: Mapping[str, Mapping[str, Any]]) -> Table:
             percent(found["accuracy"]),
             str(found["deadline_misses"]),
             str(found["switches"]),
-            ", ".join(f"{model} {share:.0%}" for model, share in shares),
+            ", ".join(f"{model} {share:.0%}" for model, share in shares if share),
         )
     return table

@@ -35,7 +35,16 @@ class Job:
     cache: Path  # of LiteRT's answers
 
 
-def run(job: Job, console: Console, log: Callable[[str], None]) -> tuple[list[HostOption], list[Played]]:
+@dataclass(frozen=True)
+class Result:
+    """What came of it."""
+
+    options: Sequence[HostOption]
+    played: Sequence[Played]  # one a policy
+    summary: dict[str, Any]  # as written
+
+
+def run(job: Job, console: Console, log: Callable[[str], None]) -> Result:
     """Measures the models, then answers all images under each policy.
 
     Writes ``out/POLICY.jsonl`` (a line for each answer and switch) and ``out/summary.json``. Raises
@@ -52,18 +61,22 @@ def run(job: Job, console: Console, log: Callable[[str], None]) -> tuple[list[Ho
         except KeyboardInterrupt:
             done = sum(one.frames for one in played)
             raise Interrupted(done, len(job.dataset)) from None
-    write_json(job.out / "summary.json", _summary(job, options, played))
-    return options, played
+    summary = _summary(job, options, played)
+    write_json(job.out / "summary.json", summary)
+    return Result(options, played, summary)
 
 
 def _play(job: Job, name: str, chooser: Chooser, options: Sequence[HostOption], progress: Progress) -> Played:
     bar = progress.add_task(name, total=len(job.dataset))
+    path = job.out / f"{name.replace(':', '-')}.jsonl"
+
+    def say(text: str) -> None:
+        progress.console.print(text, highlight=False, soft_wrap=True)
+
     # A policy starts with new processes: nothing is in memory, no load is left from before
-    with Answering(job.workers, "a model") as answering, Journal(job.out / f"{name}.jsonl") as journal:
+    with Answering(job.workers, "a model") as answering, Journal(path) as journal:
         journal.clear()
-        player = Player(
-            name, chooser, options, job.monitor(options), answering, journal, progress.console.print
-        )
+        player = Player(name, chooser, options, job.monitor(options), answering, journal, say)
         return player.play(job.dataset, job.batch, lambda count: progress.advance(bar, count))
 
 
@@ -76,5 +89,5 @@ def _summary(job: Job, options: Sequence[HostOption], played: Sequence[Played]) 
             {key: str(value) if key == "path" else value for key, value in asdict(option).items()}
             for option in options
         ],
-        "policies": {one.name: one.summary() for one in played},
+        "policies": {one.name: one.summary([o.name for o in options]) for one in played},
     }
