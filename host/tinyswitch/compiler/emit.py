@@ -1,9 +1,9 @@
-"""Writes plans as C: one file a model and the table of all."""
+"""Writes plans as C: one file with the tables of all models, each once, and the model table."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ PER_LINE = 24  # values a line of a table
 
 
 def emit(plans: Sequence[Plan], folder: Path, known: Sequence[Known] = ()) -> list[Path]:
-    """Writes ``model_N.c`` and ``model_table.c`` into ``folder`` and removes other C files there.
+    """Writes ``models.c`` and ``model_table.c`` into ``folder`` and removes other C files there.
+
+    Whatever several models have in common, weights above all, is there once.
 
     ``known``: what is known of each model, for the model table; nothing if it is left out.
 
@@ -41,10 +43,9 @@ def emit(plans: Sequence[Plan], folder: Path, known: Sequence[Known] = ()) -> li
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    sources = {
-        f"model_{i}.c": environment.get_template("model.c.j2").render(_ModelText(i, plan).values())
-        for i, plan in enumerate(plans)
-    }
+    tables = _Tables()
+    models = [_ModelText(f"m{i}", plan, tables).values() for i, plan in enumerate(plans)]
+    sources = {"models.c": environment.get_template("models.c.j2").render(models=models)}
     sources["model_table.c"] = environment.get_template("model_table.c.j2").render(
         entries=[
             {"model": f"m{i}_model", **table_entry(k, group)}
@@ -66,20 +67,33 @@ def _write_if_new(path: Path, text: str) -> Path:
     return path
 
 
-class _ModelText:
-    """Names and initialisers of one model's tables."""
+class _Tables:
+    """Names of what was emitted already, by its contents."""
 
-    def __init__(self, index: int, plan: Plan):
-        self._prefix = f"m{index}"
+    def __init__(self) -> None:
+        self._names: dict[Hashable, str] = {}
+
+    def name(self, contents: Hashable, name: str) -> tuple[str, bool]:
+        """The name of what has these contents, and whether it is new: ``name`` then."""
+        found = self._names.setdefault(contents, name)
+        return found, found == name
+
+
+class _ModelText:
+    """Names and initialisers of one model's tables; ``values`` has those that no model before it has."""
+
+    def __init__(self, prefix: str, plan: Plan, tables: _Tables):
+        self._prefix = prefix
         self._plan = plan
+        self._shared = tables
         self._tables: list[dict[str, Any]] = []
-        self._names: dict[tuple[str, str, bytes], str] = {}  # equal tables are emitted once
+        self._params: list[dict[str, Any]] = []
 
     def values(self) -> dict[str, Any]:
-        """What templates/model.c.j2 is rendered with."""
+        """What templates/models.c.j2 is rendered with."""
         plan = self._plan
         index = {m: i for i, m in enumerate(plan.maps)}
-        stages = [self._stage(i, s, index) for i, s in enumerate(plan.stages)]
+        stages = [self._stage(s, index) for s in plan.stages]
         tensors = [self._tensor(m) for m in plan.maps]
         schedule = self._table(np.array(_encode(plan.schedule), np.uint8), "t")
         outputs = self._table(np.array([index[m] for m in plan.output_maps], np.uint16), "t")
@@ -87,8 +101,11 @@ class _ModelText:
             "prefix": self._prefix,
             "plan": plan,
             "tables": self._tables,
-            "tensors": tensors,
-            "stages": stages,
+            "params": self._params,
+            "tensors": self._array(tensors, "tensors"),
+            "n_tensors": len(tensors),
+            "stages": self._array(stages, "stages"),
+            "n_stages": len(stages),
             "schedule": schedule,
             "schedule_bytes": len(_encode(plan.schedule)),
             "outputs": outputs,
@@ -97,31 +114,40 @@ class _ModelText:
             "input": index[plan.input_map],
         }
 
-    def _stage(self, number: int, stage: Stage, index: dict[FeatureMap, int]) -> dict[str, Any]:
-        params = None
+    def _stage(self, stage: Stage, index: dict[FeatureMap, int]) -> str:
+        params = "NULL"
         if stage.struct is not None:
-            params = {
-                "type": stage.struct,
-                "name": f"{self._prefix}_p{number}",
-                "text": self._initialiser(stage.params),
-            }
-        return {
-            "kernel": stage.kernel,
-            "params": params,
-            "inputs": self._table(np.array([index[m] for m in stage.inputs], np.uint16), "t"),
-            "n_inputs": len(stage.inputs),
-            "output": index[stage.output],
-            "scratch": self._plan.scratch.get(stage, 0),
-        }
+            params = f"&{self._struct(stage.struct, self._initialiser(stage.params))}"
+        inputs = self._table(np.array([index[m] for m in stage.inputs], np.uint16), "t")
+        fields = [
+            stage.kernel,
+            params,
+            inputs,
+            len(stage.inputs),
+            index[stage.output],
+            self._plan.scratch.get(stage, 0),
+        ]
+        return "{" + ", ".join(map(str, fields)) + "}"
 
-    def _tensor(self, m: FeatureMap) -> dict[str, Any]:
+    def _tensor(self, m: FeatureMap) -> str:
         place = self._plan.placements.get(m)
-        return {
-            "map": m,
-            "constant": self._table(m.constant.view(np.int8), "t") if m.constant is not None else "NULL",
-            "offset": place.offset if place else 0,
-            "slots": place.slots if place else m.height,
-        }
+        constant = self._table(m.constant.view(np.int8), "t") if m.constant is not None else "NULL"
+        offset, slots = (place.offset, place.slots) if place else (0, m.height)
+        fields = [constant, offset, m.row_bytes, slots, m.height, m.width, m.channels]
+        return "{" + ", ".join(map(str, fields)) + "}"
+
+    def _struct(self, c_type: str, text: str) -> str:
+        name, new = self._shared.name((c_type, text), f"{self._prefix}_p{len(self._params)}")
+        if new:
+            self._params.append({"type": c_type, "name": name, "text": text})
+        return name
+
+    def _array(self, lines: list[str], kind: str) -> dict[str, Any]:
+        """Name of the array with these lines; the lines themselves if no model before has it."""
+        if not lines:
+            return {"name": "NULL", "lines": []}
+        name, new = self._shared.name((kind, *lines), f"{self._prefix}_{kind}")
+        return {"name": name, "lines": lines if new else []}
 
     def _initialiser(self, value: Any) -> str:
         if isinstance(value, Weights):
@@ -140,11 +166,10 @@ class _ModelText:
         """Name of the table with these values; ``kind`` w for weights, t for others."""
         type_name = c_type or C_TYPES[values.dtype]
         key = (kind, type_name, values.tobytes())
-        if key not in self._names:
-            name = f"{self._prefix}_{kind}{len(self._tables)}"
-            self._names[key] = name
+        name, new = self._shared.name(key, f"{self._prefix}_{kind}{len(self._tables)}")
+        if new:
             self._tables.append({"type": type_name, "name": name, "text": _text_of(values, c_type)})
-        return self._names[key]
+        return name
 
 
 def _text_of(values: np.ndarray, c_type: str | None) -> str:
