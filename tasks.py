@@ -336,13 +336,13 @@ def train(
 @task(
     help={
         "family": "family to explore: its net and its weights",
-        "trials": "sub-networks to try in this call",
+        "trials": "sub-networks to try in all, those of earlier runs and other machines included",
         "images": "folder with labels: one half for the search, the other for the report",
-        "limit": "only N of the images",
+        "limit": "only N of the images, both halves together",
         "storage": "where the study is kept, for several machines (else sqlite under build/search)",
         "study": "name of the study (else the family's)",
-        "sampler": "tpe or nsga2",
-        "explore": "dimensions: resolution,depth,kernel,width (else all)",
+        "sampler": "nsga2 or tpe",
+        "explore": "some of resolution,skip,kernel,width,exit (else all that the net has)",
         "jobs": "processes",
         "out": "folder for search.json and the plot (else runs/search-FAMILY)",
     }
@@ -356,7 +356,7 @@ def search(
     limit: str | None = None,
     storage: str | None = None,
     study: str | None = None,
-    sampler: str = "tpe",
+    sampler: str = "nsga2",
     explore: str | None = None,
     jobs: str = "1",
     out: str | None = None,

@@ -51,6 +51,7 @@ def run(job: Job, console: Console, log: Callable[[str], None]) -> Result:
     TinyswitchError for a damaged image or model; Interrupted on Ctrl-C.
     """
     played: list[Played] = []
+    choosers: Mapping[str, Chooser] = {}
     with bars(console) as progress:
         try:
             options = measure(job.models, job.accuracies, job.dataset, job.cache, progress, log)
@@ -59,8 +60,7 @@ def run(job: Job, console: Console, log: Callable[[str], None]) -> Result:
             for name, chooser in choosers.items():
                 played.append(_play(job, name, chooser, options, progress))
         except KeyboardInterrupt:
-            done = sum(one.frames for one in played)
-            raise Interrupted(done, len(job.dataset)) from None
+            raise Interrupted(len(played), len(choosers), what="policies played") from None
     summary = _summary(job, options, played)
     write_json(job.out / "summary.json", summary)
     return Result(options, played, summary)
