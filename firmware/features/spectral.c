@@ -5,7 +5,7 @@
 #define ONE 32768       /* of sine and window */
 #define LOG 1024        /* of logarithms */
 #define FRACTION 4      /* bits behind the point of a sample without its mean */
-#define WORK_FRACTION 5 /* and of the transform */
+#define WORK_FRACTION 6 /* and of the transform */
 
 /* round(32768 * sin(pi / 2 * i / 64)) */
 static const uint16_t SINE[QUARTER + 1] = {
@@ -39,18 +39,24 @@ static int32_t cosine(uint32_t angle) {
 
 /* 1024 * log2(value), right to half a step or so; 0 of 0. */
 static int32_t log2_of(uint64_t value) {
-    if (value == 0) {
+    uint32_t high = (uint32_t)(value >> 32), low = (uint32_t)value;
+    int32_t exponent = 63;
+    if (high == 0) {
+        high = low;
+        low = 0;
+        exponent = 31;
+    }
+    if (high == 0) {
         return 0;
     }
-    int32_t exponent = 63;
-    for (int32_t step = 32; step != 0; step /= 2) {
-        if (value >> (64 - step) == 0) {
-            value <<= step;
+    for (int32_t step = 16; step != 0; step /= 2) {
+        if (high >> (32 - step) == 0) {
+            high = high << step | low >> (32 - step);
+            low <<= step;
             exponent -= step;
         }
     }
-    const uint32_t mantissa = (uint32_t)(value >> 32) << 1; /* behind the leading 1 */
-    const uint32_t at = mantissa >> 27, rest = (mantissa >> 12) & 0x7FFF;
+    const uint32_t at = high << 1 >> 27, rest = (high >> 11) & 0x7FFF; /* of what follows the leading 1 */
     const uint32_t part = LOG2[at] + (((uint32_t)(LOG2[at + 1] - LOG2[at]) * rest) >> 15);
     return exponent * LOG + (int32_t)((part + 16) >> 5);
 }
@@ -84,8 +90,8 @@ int ts_spectral_begin(ts_spectral *s, uint32_t samples, uint32_t log2_length) {
     return 0;
 }
 
-/* Puts an axis into work, its mean taken off. Returns the sum of the squares: 2 * FRACTION bits behind the
- * point. */
+/* Puts an axis into work without its mean, windowed and filled up with zeros. Returns the sum of the squares
+ * before the window, 2 * FRACTION bits behind the point. */
 static uint64_t take(ts_spectral *s, const int16_t *ring, uint32_t capacity, uint32_t oldest, uint32_t axes) {
     int32_t sum = 0;
     for (uint32_t n = 0, at = oldest; n < s->samples; n++) {
@@ -97,23 +103,16 @@ static uint64_t take(ts_spectral *s, const int16_t *ring, uint32_t capacity, uin
         at = at + 1 == capacity ? 0 : at + 1;
     }
     const int32_t mean = sum * (1 << FRACTION) / s->samples;
-    uint64_t squares = 0;
+    int64_t squares = 0;
     for (uint32_t n = 0; n < s->samples; n++) {
-        s->work[n] = s->work[n] * (1 << FRACTION) - mean;
-        squares += (uint64_t)((int64_t)s->work[n] * s->work[n]);
+        const int32_t x = s->work[n] * (1 << FRACTION) - mean;
+        squares += (int64_t)x * x;
+        s->work[n] = (int32_t)((int64_t)x * s->hann[n] >> (15 + FRACTION - WORK_FRACTION));
     }
-    return squares;
-}
-
-static void apply_window(ts_spectral *s) {
-    const uint32_t length = UINT32_C(1) << s->log2_length, shift = 15 + FRACTION - WORK_FRACTION;
-    for (uint32_t n = 0; n < s->samples; n++) {
-        const int64_t product = (int64_t)s->work[n] * s->hann[n];
-        s->work[n] = (int32_t)((product + (1 << (shift - 1))) >> shift);
-    }
-    for (uint32_t n = s->samples; n < length; n++) {
+    for (uint32_t n = s->samples; n < UINT32_C(1) << s->log2_length; n++) {
         s->work[n] = 0;
     }
+    return (uint64_t)squares;
 }
 
 /* Puts 2^log2_points complex numbers into the order in which each has its bits reversed. */
@@ -135,26 +134,28 @@ static void reverse_bits(int32_t *z, uint32_t log2_points) {
     }
 }
 
-static int32_t rounded(int64_t product) {
-    return (int32_t)((product + ONE / 2) >> 15);
+/* Four times the upper half of a product with a sine of which 2^30 is 1. */
+static int32_t upper(int64_t product) {
+    return (int32_t)(product >> 32) * 4;
 }
 
 /* Fourier transform of 2^log2_points complex numbers in place, decimated in time. It grows by no more than
- * their number: 20 bits of a sample become 28. */
+ * their number, so that samples within 2^21 stay within 2^29. */
 static void transform(int32_t *z, uint32_t log2_points) {
     const uint32_t points = UINT32_C(1) << log2_points;
     reverse_bits(z, log2_points);
-    for (uint32_t half = 1; half < points; half *= 2) {
+    for (uint32_t half = 1, step = TURN / 2; half < points; half *= 2, step /= 2) {
         for (uint32_t j = 0; j < half; j++) {
-            const int32_t c = cosine(j * (TURN / 2) / half), s = sine(j * (TURN / 2) / half);
+            const int32_t c = cosine(j * step) * ONE, s = sine(j * step) * ONE;
             for (uint32_t i = j; i < points; i += 2 * half) {
                 int32_t *const a = &z[2 * i], *const b = &z[2 * (i + half)];
-                const int32_t real = rounded((int64_t)b[0] * c + (int64_t)b[1] * s);
-                const int32_t imaginary = rounded((int64_t)b[1] * c - (int64_t)b[0] * s);
-                b[0] = a[0] - real;
-                b[1] = a[1] - imaginary;
-                a[0] += real;
-                a[1] += imaginary;
+                const int32_t a_real = a[0], a_imaginary = a[1];
+                const int32_t real = upper((int64_t)b[0] * c + (int64_t)b[1] * s);
+                const int32_t imaginary = upper((int64_t)b[1] * c + (int64_t)b[0] * -s);
+                a[0] = a_real + real;
+                a[1] = a_imaginary + imaginary;
+                b[0] = a_real - real;
+                b[1] = a_imaginary - imaginary;
             }
         }
     }
@@ -168,8 +169,8 @@ static uint64_t power(const ts_spectral *s, uint32_t k) {
     const int32_t *const b = &s->work[2 * ((points - k) & (points - 1))];
     const int32_t real = a[0] - b[0], imaginary = a[1] + b[1]; /* of the odd samples, to be turned */
     const int32_t cos = cosine(angle), sin = sine(angle);
-    const int64_t x = a[0] + b[0] + rounded((int64_t)imaginary * cos - (int64_t)real * sin);
-    const int64_t y = a[1] - b[1] - rounded((int64_t)real * cos + (int64_t)imaginary * sin);
+    const int64_t x = a[0] + b[0] + (((int64_t)imaginary * cos - (int64_t)real * sin) >> 15);
+    const int64_t y = a[1] - b[1] - (((int64_t)real * cos + (int64_t)imaginary * sin) >> 15);
     return (uint64_t)(x * x) + (uint64_t)(y * y);
 }
 
@@ -227,7 +228,7 @@ static void find_peaks(const ts_spectral *s, int8_t *features) {
         const uint16_t *const three = &s->spectrum[k - 1];
         if (three[1] >= three[0] && three[1] > three[2]) {
             const peak found = {(height(three, offset(three)) >> 1) + norm, k};
-            if (found.height >= 5 * LOG /* log2(TS_SPECTRAL_FLOOR) */) {
+            if (found.height >= TS_SPECTRAL_LOG2_FLOOR * LOG) {
                 insert(peaks, found);
             }
         }
@@ -245,7 +246,6 @@ void ts_spectral_features(ts_spectral *s, const int16_t *ring, uint32_t capacity
     for (uint32_t axis = 0; axis < axes; axis++, features += TS_SPECTRAL_FEATURES) {
         const uint64_t squares = take(s, ring + axis, capacity, oldest, axes);
         features[0] = as_feature((log2_of(squares) - 2 * FRACTION * LOG - s->log2_samples) >> 1);
-        apply_window(s);
         transform(s->work, s->log2_length - 1);
         look_at_bins(s, features + 1 + 2 * TS_SPECTRAL_PEAKS);
         find_peaks(s, features + 1);

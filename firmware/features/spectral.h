@@ -17,11 +17,11 @@
 #define TS_SPECTRAL_LOG2_LONGEST 8
 #define TS_SPECTRAL_LONGEST (1 << TS_SPECTRAL_LOG2_LONGEST)
 
-#define TS_SPECTRAL_TOP 32      /* last bin that is looked at (or the last but one of a shorter transform) */
-#define TS_SPECTRAL_PEAKS 3     /* the strongest, strongest first */
-#define TS_SPECTRAL_BANDS 4     /* bins 1-2, 3-5, 6-12, 13-32 */
-#define TS_SPECTRAL_FLOOR 32    /* a peak lower than this amplitude (in steps of a sample) is noise */
-#define TS_SPECTRAL_FEATURES 11 /* of an axis: RMS; height and frequency of each peak; RMS of each band */
+#define TS_SPECTRAL_TOP 32       /* last bin that is looked at (or the last but one of a shorter transform) */
+#define TS_SPECTRAL_PEAKS 3      /* the strongest, strongest first */
+#define TS_SPECTRAL_BANDS 4      /* bins 1-2, 3-5, 6-12, 13-32 */
+#define TS_SPECTRAL_LOG2_FLOOR 5 /* a peak lower than an amplitude of 2^5 steps of a sample is noise */
+#define TS_SPECTRAL_FEATURES 11  /* of an axis: RMS; height and frequency of each peak; RMS of each band */
 
 /* The model's input: real value = TS_SPECTRAL_SCALE * (feature - TS_SPECTRAL_ZERO). Of an amplitude that is
  * log2(steps of a sample), of a frequency 2 * log2(bins). */
