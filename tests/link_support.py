@@ -45,19 +45,19 @@ def compile_c(name: str, sources: list[Path], *flags: str) -> Path:
 
 
 @functools.cache
-def firmware(*flags: str) -> Path:
-    """The image application for this machine, with the models "digest", "pair" and "wide"."""
+def firmware(*flags: str, table: str = "model_table") -> Path:
+    """The image application for this machine with the models of a file in link_firmware/."""
     sources = [
         FIRMWARE / "engine/engine.c",
         *sorted((FIRMWARE / "switcher").glob("*.c")),
         *sorted((FIRMWARE / "link").glob("*.c")),
         FIRMWARE / "apps/image/main.c",
         *sorted((FIRMWARE / "boards/native").glob("*.c")),
-        ROOT / "tests/link_firmware/model_table.c",
+        ROOT / f"tests/link_firmware/{table}.c",
     ]
     if WATCH_BAUD in flags:
         sources.append(ROOT / "tests/link_firmware/watch_baud.c")
-    name = "firmware" + "".join(re.sub("[^a-z]", "_", f) for f in flags)
+    name = f"firmware-{table}" + "".join(re.sub("[^a-z]", "_", f) for f in flags)
     return compile_c(name, sources, "-O2", *flags)
 
 

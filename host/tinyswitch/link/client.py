@@ -51,7 +51,7 @@ class Client:
         self._profile = False
 
     def hello(self) -> BoardInfo:
-        """Begins a session: the board forgets all before it, has no tasks and no limits then, selects model 0,
+        """Begins a session: the board forgets all before it, has no tasks or limits then, selects model 0,
         and takes no profile."""
         self._models = []
         self._selected = 0
