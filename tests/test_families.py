@@ -255,6 +255,7 @@ def test_the_record_says_what_was_made(made, family, folder):
     assert rows["all"].own_channels == rows["all"].channels
     assert rows["r16"].own_channels == rows["skip-r16"].own_channels == 0  # the tables of a larger one
     assert 0 < rows["skip"].own_channels < rows["skip"].channels or rows["skip"].own_channels == 0
+    assert found.calibration == found.accuracy == {"images": 16, "source": "images"}
     held = {layer.name: layer.weights for layer in family.net.all_layers}
     assert found.weights_bytes == sum(held.values())
     for subnet in family.subnets:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tinyswitch.data import write_file
 from tinyswitch.errors import TinyswitchError
@@ -83,9 +84,14 @@ def _record(
         subnets=rows,
         weights_bytes=shared.distinct_bytes,
         shared=figures,
-        calibration={"images": len(calibration), "source": calibration.name},
-        accuracy={"images": len(measured), "source": measured.name},
+        calibration=_source(calibration),
+        accuracy=_source(measured),
     )
+
+
+def _source(images: Frames) -> dict[str, Any]:
+    """How many, and where from; of a folder the name alone, which says the same on any machine."""
+    return {"images": len(images), "source": Path(images.name).name}
 
 
 def _row(subnet: Subnet, path: Path, shared: proof.Proof, measured: Frames, log: Log) -> Row:
