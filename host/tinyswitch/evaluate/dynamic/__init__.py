@@ -24,9 +24,10 @@ def dynamic_eval(
 ) -> dict[str, Any]:
     """Streams images to ``job.board`` while ``job.trace`` plays, once for each policy and each fixed choice.
 
-    ``prepare`` is called before the board is opened, if it is needed at all. ``job.out`` gets ``POLICY.jsonl``
-    (a line as each frame is answered), ``run.json`` (whose results they are), ``summary.json``, which is also
-    returned, ``timeline.png`` and ``timeline.svg``. Policies that ``job.out`` holds already are not played again.
+    ``prepare`` is called before the board is opened, if it is needed at all. ``job.out`` gets
+    ``POLICY.jsonl`` (a line as each frame is answered), ``run.json`` (whose results they are),
+    ``summary.json``, which is also returned, ``timeline.png`` and ``timeline.svg``. Policies that ``job.out``
+    holds already are not played again.
     Raises TinyswitchError if the entries are no alternatives, the board is gone, a frame gets no answer, an
     image is damaged, a file cannot be written, or ``job.out`` belongs to another run; Interrupted on Ctrl-C.
     """
