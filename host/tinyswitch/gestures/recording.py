@@ -91,7 +91,8 @@ def _listed_labels(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return {entry["path"]: entry["label"]["label"] for entry in json.loads(path.read_text())["files"]}
+        files = json.loads(path.read_text())["files"]
+        return {str(entry["path"]): str(entry["label"]["label"]) for entry in files}
     except (OSError, ValueError, LookupError, TypeError):
         raise TinyswitchError(f"{path}: not a list of labels as Edge Impulse exports it") from None
 
@@ -102,7 +103,7 @@ def _from_json(path: Path, text: str) -> tuple[float, np.ndarray, str]:
         payload = json.loads(text)["payload"]
         interval, rows = payload["interval_ms"], payload["values"]
         sensors = [(str(sensor["name"]), str(sensor.get("units", ""))) for sensor in payload["sensors"]]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TinyswitchError(f"{path}: not JSON: {error}") from None
     except (LookupError, TypeError, AttributeError):
         raise TinyswitchError(
