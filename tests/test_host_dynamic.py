@@ -35,6 +35,7 @@ from tinyswitch.evaluate.journal import Journal
 from tinyswitch.evaluate.litert import LiteRtModel
 from tinyswitch.switcher import Policy
 from tinyswitch.tensor import TensorInfo
+from tinyswitch.training import digits
 
 NAMES = ["m1", "m2"]
 GOOD = Reading(1_000_000_000, 1.0, 1.0, None, 0.5)
@@ -226,13 +227,23 @@ def test_options_that_cannot_take_each_others_place():
 
 def test_one_file_has_its_label(work):
     folder = work[1].folder
-    found = pictures.find(str(folder / "images" / "003.png"), None)
+    found = pictures.find(str(folder / "images" / "003.png"), None, target.Choice())
     assert [(e.name, e.label) for e in found.entries] == [("003.png", 3)]
     assert pictures.class_names(found, 10)[3] == "class 3"
     alone = work[2] / "alone.png"
     alone.write_bytes((folder / "images" / "001.png").read_bytes())
-    found = pictures.find(str(alone), None)
+    found = pictures.find(str(alone), None, target.Choice())
     assert [(e.name, e.label) for e in found.entries] == [("alone.png", None)]
+
+
+def test_a_family_of_digits_needs_no_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "FOLDER", tmp_path)
+    found = pictures.find(None, "7", target.Choice(family="digits:full"))
+    split = digits.split()
+    assert [e.label for e in found.entries] == split.held_out_labels[:7].tolist()
+    for entry, frame in zip(found.entries, split.held_out_frames, strict=False):
+        np.testing.assert_array_equal(load_frame(entry.path, (8, 8, 1)), frame)
+    assert found.mismatch(10) is None and found.mismatch(4)
 
 
 def job(work, **changed):
@@ -283,7 +294,7 @@ def test_the_whole_way(work, monkeypatch):
 
 
 def test_unlabelled_images_give_no_accuracy(work):
-    alone = pictures.find(str(work[1].entries[0].path.rename(work[2] / "x.png")), None)
+    alone = pictures.find(str(work[1].entries[0].path.rename(work[2] / "x.png")), None, target.Choice())
     said = []
     played = run.run(job(work, dataset=alone, accuracies={}), Console(file=io.StringIO()), said.append).played
     assert played[0].summary(NAMES)["accuracy"] is None

@@ -26,8 +26,9 @@ SLACK = 1.5  # a deadline that nobody gave, in times of the slowest model alone
 
 def compare_nets(choice: Choice, images: str | None, limit: str | None, out: str | None, log: Log) -> None:
     from tinyswitch.evaluate.compare import compare, compare_table
+    from tinyswitch.evaluate.host_dynamic import pictures
 
-    dataset = target.images(images, limit)
+    dataset = pictures.find(images, limit, choice)
     models = target.models(choice, log)
     folder = target.run_folder(out, "compare")
     records = compare(models, dataset, folder, target.CACHE, Console(stderr=True))
@@ -61,7 +62,7 @@ def host_dynamic(
     margin = _real("--threshold", threshold)
     deadline = None if deadline_ms is None else _real("--deadline-ms", deadline_ms) / 1e3
     ram = None if ram_mb is None else round(_real("--ram-mb", ram_mb) * 1e6)
-    dataset = pictures.find(images, limit)
+    dataset = pictures.find(images, limit, choice)
     processes = target.number("--workers", workers) if workers else min(os.cpu_count() or 1, len(dataset))
     known = _models(choice, log)
     job = Job(

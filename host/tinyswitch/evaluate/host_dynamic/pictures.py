@@ -1,25 +1,34 @@
-"""The images to answer: a file, a folder, or a data set."""
+"""The images to answer: a file, a folder, a data set, or those that a net's own data set holds out."""
 
 from __future__ import annotations
 
+import importlib
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tinyswitch import data
+from PIL import Image
+
+from tinyswitch import data, families, nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.images import Dataset, Entry, find_images
+from tinyswitch.quantize.quiet import quiet
 
 IMAGENET_CLASSES = 1000
+HELD_OUT = ("digits", "cifar10")  # data of nets whose images are no files: modules of tinyswitch.training
+FOLDER = target.ROOT / "build" / "images"
 
 
-def find(images: str | None, limit: str | None) -> Dataset:
-    """The image file ``images``, or what target.images finds.
+def find(images: str | None, limit: str | None, choice: target.Choice) -> Dataset:
+    """The image file ``images``, or what target.images finds; without any, images of the nets' own data.
 
     A file that a data set lists has its label and the names of its classes. Raises TinyswitchError.
     """
     path = Path(images) if images else None
+    if path is None and (name := _data_of(choice)) in HELD_OUT:
+        return _held_out(name, target.number("--limit", limit) if limit else None)
     if path is None or not path.is_file():
         return target.images(images, limit)
     for folder in (path.parent, path.parent.parent):
@@ -29,6 +38,30 @@ def find(images: str | None, limit: str | None) -> Dataset:
             if entries:
                 return replace(dataset, entries=entries)
     return Dataset(path.parent, (Entry(path, path.name, None),))
+
+
+def _data_of(choice: target.Choice) -> str | None:
+    """What the nets are made for."""
+    if choice.family:
+        return families.load(choice.family.partition(":")[0]).net.data
+    return nets.load(choice.net.split(",")[0].strip()).data if choice.net else None
+
+
+def _held_out(name: str, limit: int | None) -> Dataset:
+    """Held-out images, as files in ``build/images``."""
+    with quiet():  # TensorFlow may come along
+        module = importlib.import_module(f"tinyswitch.training.{name}")
+    split = module.split()
+    entries = []
+    labelled = zip(split.held_out_frames[:limit], split.held_out_labels[:limit], strict=True)
+    for number, (frame, label) in enumerate(labelled):
+        path = FOLDER / name / f"{number:05}.png"
+        if not path.exists():
+            content = io.BytesIO()
+            Image.fromarray(frame.squeeze()).save(content, "PNG")
+            data.write_file(path, content.getvalue())
+        entries.append(Entry(path, path.name, int(label)))
+    return Dataset(FOLDER / name, tuple(entries), dict(enumerate(module.NAMES)), complete=True)
 
 
 def class_names(dataset: Dataset, classes: int) -> Mapping[int, str]:
