@@ -64,10 +64,12 @@ def _fast_requant(requant: dict, weights: np.ndarray) -> tuple[dict, np.ndarray]
     bias = requant["bias"].astype(np.int64)
     multiplier, shift = requant["multiplier"].astype(np.int64), requant["shift"].astype(np.int64)
     bound = np.abs(bias) + np.abs(rows).sum(axis=1) * 128
-    # a channel that always rounds to 0 gets no weights and any multiplier
+    # a channel that always rounds to 0 and cannot be encoded gets no weights and any multiplier; others keep
+    # theirs, since models may share them
     largest = (np.minimum(bound, 1 << 31) * np.abs(multiplier) >> 31) + 1
     small = (bound < 1 << 31) & (shift < 0) & (largest < (1 << np.maximum(-shift - 1, 0)))
-    nothing = (multiplier == 0) | small
+    beyond = (shift < SMALLEST_SHIFT) | (np.abs(bias) >= LARGEST_BIAS) | (bound >= LARGEST_SUM)
+    nothing = (multiplier == 0) | (small & beyond)
     bound, bias, rows = np.where(nothing, 0, bound), np.where(nothing, 0, bias), rows * ~nothing[:, None]
     multiplier, shift = np.where(nothing, 1 << 30, multiplier), np.where(nothing, -1, shift)
     # a negative multiplier goes into the weights: the products, and so the rounding, are the same
