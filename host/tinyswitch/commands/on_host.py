@@ -70,7 +70,7 @@ def host_dynamic(
         accuracies=known,
         dataset=dataset,
         choosers=lambda options: choosing.choosers(words, margin, options),
-        monitor=lambda options: _monitor(options, processes, len(dataset), load, deadline, ram, log),
+        monitors=lambda options: _monitors(options, processes, len(dataset), load, deadline, ram, log),
         workers=processes,
         batch=target.number("--batch", batch) if batch else processes,
         out=target.run_folder(out, "host-dynamic"),
@@ -92,7 +92,7 @@ def _models(choice: Choice, log: Log) -> dict[Path, float | None]:
     return dict.fromkeys(target.models(choice, log))
 
 
-def _monitor(
+def _monitors(
     options: Sequence[HostOption],
     workers: int,
     frames: int,
@@ -100,7 +100,7 @@ def _monitor(
     deadline: float | None,
     ram: int | None,
     log: Log,
-) -> Monitor:
+) -> Callable[[], Monitor]:
     from tinyswitch.evaluate.host_dynamic.monitor import SystemMonitor
     from tinyswitch.evaluate.host_dynamic.trace_monitor import TraceMonitor
 
@@ -109,8 +109,8 @@ def _monitor(
         deadline = SLACK * slowest.seconds
         log(f"deadline: {deadline * 1e3:.1f} ms, {SLACK} times what {slowest.name} takes alone")
     if load:
-        return TraceMonitor(load, options, frames, deadline or None, ram)
-    return SystemMonitor(workers, deadline or None, ram)
+        return lambda: TraceMonitor(load, options, frames, deadline or None, ram)
+    return lambda: SystemMonitor(workers, deadline or None, ram)
 
 
 def _real(option: str, text: str) -> float:

@@ -37,8 +37,8 @@ class PolicyChooser:
 
 
 def kinds(text: str) -> list[str]:
-    """The policies of ``deadline,ram,...``; raises TinyswitchError for one that there is not."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    """The policies of ``deadline,ram,...``; TinyswitchError for one that there is not, and for none."""
+    words = [word.strip() for word in text.split(",") if word.strip()] or [text]
     for word in words:
         if word not in KINDS:
             raise TinyswitchError(f"--policy {word}: there are {', '.join(KINDS)}")

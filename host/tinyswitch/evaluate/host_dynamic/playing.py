@@ -171,10 +171,8 @@ class Player:
                 break
             option = more
             [answer] = self._answer(option, [entry])
-        name, missed = (
-            self._options[option].name,
-            reading.deadline_s is not None and elapsed > reading.deadline_s,
-        )
+        name = self._options[option].name
+        missed = reading.deadline_s is not None and elapsed > reading.deadline_s
         right = answer.top5[0][0] == entry.label if graded and entry.label is not None else None
         self.played.note(entry, name, answer, right, missed, chosen.fits)
         self._journal.append(

@@ -28,7 +28,7 @@ class Job:
     accuracies: Mapping[Path, float | None]  # those that are known, as fractions
     dataset: Dataset
     choosers: Callable[[Sequence[HostOption]], Mapping[str, Chooser]]  # policy -> it at work
-    monitor: Callable[[Sequence[HostOption]], Monitor]  # a new one for each policy
+    monitors: Callable[[Sequence[HostOption]], Callable[[], Monitor]]  # makes one for each policy
     workers: int
     batch: int  # images between two decisions
     out: Path
@@ -57,8 +57,9 @@ def run(job: Job, console: Console, log: Callable[[str], None]) -> Result:
             options = measure(job.models, job.accuracies, job.dataset, job.cache, progress, log)
             check_alternatives(options)
             choosers = job.choosers(options)
+            new_monitor = job.monitors(options)
             for name, chooser in choosers.items():
-                played.append(_play(job, name, chooser, options, progress))
+                played.append(_play(job, name, chooser, options, new_monitor, progress))
         except KeyboardInterrupt:
             raise Interrupted(len(played), len(choosers), what="policies played") from None
     summary = _summary(job, options, played)
@@ -66,7 +67,14 @@ def run(job: Job, console: Console, log: Callable[[str], None]) -> Result:
     return Result(options, played, summary)
 
 
-def _play(job: Job, name: str, chooser: Chooser, options: Sequence[HostOption], progress: Progress) -> Played:
+def _play(
+    job: Job,
+    name: str,
+    chooser: Chooser,
+    options: Sequence[HostOption],
+    new_monitor: Callable[[], Monitor],
+    progress: Progress,
+) -> Played:
     bar = progress.add_task(name, total=len(job.dataset))
     path = job.out / f"{name.replace(':', '-')}.jsonl"
 
@@ -76,7 +84,7 @@ def _play(job: Job, name: str, chooser: Chooser, options: Sequence[HostOption], 
     # A policy starts with new processes: nothing is in memory, no load is left from before
     with Answering(job.workers, "a model") as answering, Journal(path) as journal:
         journal.clear()
-        player = Player(name, chooser, options, job.monitor(options), answering, journal, say)
+        player = Player(name, chooser, options, new_monitor(), answering, journal, say)
         return player.play(job.dataset, job.batch, lambda count: progress.advance(bar, count))
 
 
