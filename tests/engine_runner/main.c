@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
         fail(argc == 3 ? dlerror() : "usage: main TABLES.so FRAMES");
     }
     const ts_entry *entries = dlsym(tables, "ts_model_table");
-    const uint16_t *n_models = dlsym(tables, "ts_model_count");
+    const uint16_t *n_entries = dlsym(tables, "ts_model_count");
     if (entries == NULL || n_entries == NULL) {
         fail("no tables");
     }
@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
     if (fread(frames, frame_bytes, count, stdin) != count) {
         fail("frames missing");
     }
-    for (uint32_t m = 0; m < *n_models; m++) {
+    for (uint32_t m = 0; m < *n_entries; m++) {
         run_frames(entries[m].model, frames, frame_bytes, count);
     }
     free(frames);
