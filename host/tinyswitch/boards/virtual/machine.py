@@ -134,6 +134,12 @@ class Machine:
         self._skipped += max(0, time - self.now())
         self._set_deadline()
 
+    def poll_until(self, time: int) -> None:
+        """Lets time pass as if the firmware polled meanwhile: unlike in sleep, the cycle counter goes on."""
+        state = self.cpu.state
+        state.cyccnt_origin = state.cyccnt_origin - max(0, time - self.now()) & (1 << 64) - 1
+        self.skip_to(time)
+
     def timer_changed(self) -> None:
         """A peripheral's next event has moved: look at it before the next block."""
         self.cpu.request_stop()

@@ -59,7 +59,7 @@ class Iwdg(Peripheral):
         """The firmware polls it: the first read says busy, and the time passes."""
         busy = sum(flag for flag, until in self._updated.items() if until > self.machine.seconds())
         if busy:
-            self.machine.skip_to(self.machine.cycle_of(max(self._updated.values())) + 1)
+            self.machine.poll_until(self.machine.cycle_of(max(self._updated.values())) + 1)
         return busy
 
     def next_event(self) -> int | None:

@@ -161,10 +161,10 @@ class Usart1(Peripheral):
         a loop. One read with TXE set and TC clear may be about receiving; the second waits for TC."""
         status = self._status()
         if not status & TXE:
-            self.machine.skip_to(self._empty_at)
+            self.machine.poll_until(self._empty_at)
         elif self._sent_at > self.machine.now():
             if self._polled_tc:
-                self.machine.skip_to(self._sent_at)
+                self.machine.poll_until(self._sent_at)
             self._polled_tc = True
         self.advance()
         return self._status()
