@@ -5,10 +5,8 @@
 
 const uint32_t board_clock_hz = CORE_HZ;
 
-/* The clock at some moment, time asleep included, and what the counter was then. Written by the tick, which
- * nothing that reads it can interrupt, or with interrupts off; `written` tells a reader that it happened. */
-static volatile uint64_t cycles;
-static volatile uint32_t cycles_counter, written;
+static uint64_t cycles;        /* at the last look at the counter, time asleep included */
+static uint32_t cycles_looked; /* what the counter was then */
 
 /* 4096 / (LSI / 32): 4.1 s at the typical 32 kHz, 2.8 s at the 47 kHz that is the fastest (data sheet). */
 void watchdog_start(void) {
@@ -83,29 +81,21 @@ void timers_start(void) {
     SYST_CSR = SYST_CSR_ENABLE | SYST_CSR_TICKINT | SYST_CSR_CLKSOURCE;
 }
 
-/* Interrupts must be off, or the caller the tick. `asleep`: cycles that the counter has missed. */
-static void bring_up_to_date(uint32_t asleep) {
-    const uint32_t now = DWT_CYCCNT;
-    cycles += (uint64_t)(now - cycles_counter) + asleep;
-    cycles_counter = now;
-    written++;
-}
-
 void tick_handler(void) {
-    bring_up_to_date(0); /* before the counter wraps */
+    board_cycles(); /* before the counter wraps */
     const uint32_t mask = interrupts_off();
     usart_poll();
     interrupts_restore(mask);
 }
 
 uint64_t board_cycles(void) {
-    uint32_t before;
-    uint64_t now;
-    do {
-        before = written;
-        now = cycles + (uint32_t)(DWT_CYCCNT - cycles_counter);
-    } while (written != before);
-    return now;
+    const uint32_t mask = interrupts_off();
+    const uint32_t now = DWT_CYCCNT;
+    cycles += now - cycles_looked;
+    cycles_looked = now;
+    const uint64_t result = cycles;
+    interrupts_restore(mask);
+    return result;
 }
 
 /* Sleeps until the next tick. The cycle counter may stand still meanwhile (it does without a debugger), the
@@ -118,6 +108,6 @@ void board_idle(void) {
     const uint32_t after = SYST_CVR;
     const uint32_t slept = before >= after ? before - after : before + TICK_CYCLES - after;
     const uint32_t seen = DWT_CYCCNT - counted;
-    bring_up_to_date(slept > seen ? slept - seen : 0);
+    cycles += slept > seen ? slept - seen : 0;
     interrupts_restore(mask);
 }
