@@ -31,7 +31,13 @@ def test_report_without_limits():
 
 @pytest.mark.parametrize(
     "sizes, room, chosen",
-    [([5, 3, 4], 8, [1, 2]), ([5, 3, 4], 2, []), ([1, 1], 2, [0, 1]), ([], 9, [])],
+    [
+        ([{"a": 5}, {"b": 3}, {"c": 4}], 8, [1, 2]),
+        ([{"a": 5}, {"b": 3}, {"c": 4}], 2, []),
+        ([{"a": 1}, {"b": 1}], 2, [0, 1]),
+        ([], 9, []),
+        ([{"shared": 6, "a": 1}, {"shared": 6, "b": 2}, {"c": 7}], 9, [0, 1]),
+    ],
 )
 def test_most_models_that_fit_together(sizes, room, chosen):
     assert fit.largest_choice(sizes, room) == chosen

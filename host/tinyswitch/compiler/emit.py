@@ -67,6 +67,13 @@ def _write_if_new(path: Path, text: str) -> Path:
     return path
 
 
+def tables_of(plans: Sequence[Plan]) -> list[set[str]]:
+    """Names in ``models.c`` of what each model needs; some may be in several models' sets."""
+    shared = _Tables()
+    texts = [_ModelText(f"m{i}", plan, shared) for i, plan in enumerate(plans)]
+    return [text.values() and text.names for text in texts]
+
+
 class _Tables:
     """Names of what was emitted already, by its contents."""
 
@@ -86,6 +93,7 @@ class _ModelText:
         self._prefix = prefix
         self._plan = plan
         self._shared = tables
+        self.names = {f"{prefix}_model", f"{prefix}_outputs"}  # of all that the model needs
         self._tables: list[dict[str, Any]] = []
         self._params: list[dict[str, Any]] = []
 
@@ -114,6 +122,11 @@ class _ModelText:
             "input": index[plan.input_map],
         }
 
+    def _name(self, contents: Hashable, name: str) -> tuple[str, bool]:
+        found, new = self._shared.name(contents, name)
+        self.names.add(found)
+        return found, new
+
     def _stage(self, stage: Stage, index: dict[FeatureMap, int]) -> str:
         params = "NULL"
         if stage.struct is not None:
@@ -137,7 +150,7 @@ class _ModelText:
         return "{" + ", ".join(map(str, fields)) + "}"
 
     def _struct(self, c_type: str, text: str) -> str:
-        name, new = self._shared.name((c_type, text), f"{self._prefix}_p{len(self._params)}")
+        name, new = self._name((c_type, text), f"{self._prefix}_p{len(self._params)}")
         if new:
             self._params.append({"type": c_type, "name": name, "text": text})
         return name
@@ -146,7 +159,7 @@ class _ModelText:
         """Name of the array with these lines; the lines themselves if no model before has it."""
         if not lines:
             return {"name": "NULL", "lines": []}
-        name, new = self._shared.name((kind, *lines), f"{self._prefix}_{kind}")
+        name, new = self._name((kind, *lines), f"{self._prefix}_{kind}")
         return {"name": name, "lines": lines if new else []}
 
     def _initialiser(self, value: Any) -> str:
@@ -166,7 +179,7 @@ class _ModelText:
         """Name of the table with these values; ``kind`` w for weights, t for others."""
         type_name = c_type or C_TYPES[values.dtype]
         key = (kind, type_name, values.tobytes())
-        name, new = self._shared.name(key, f"{self._prefix}_{kind}{len(self._tables)}")
+        name, new = self._name(key, f"{self._prefix}_{kind}{len(self._tables)}")
         if new:
             self._tables.append({"type": type_name, "name": name, "text": _text_of(values, c_type)})
         return name

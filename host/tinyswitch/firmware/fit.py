@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tinyswitch import nets
 from tinyswitch.compiler import Plan, compile_model
+from tinyswitch.compiler.emit import tables_of
 from tinyswitch.firmware import memory
 from tinyswitch.firmware.project import Spec
 
@@ -36,7 +36,8 @@ def _advice(spec: Spec, plans: Sequence[Plan], overflow: dict[str, int]) -> str:
     """The most of the given models that fit together; else models and nets of the project that fit."""
     sizes = flash_sizes(spec, plans)
     arena = max(p.arena_bytes for p in plans) - overflow.get("RAM", 0)
-    room = sum(sizes) - overflow["FLASH"] if "FLASH" in overflow else (spec.flash_bytes or 0)
+    whole = sum({name: n for size in sizes for name, n in size.items()}.values())
+    room = whole - overflow["FLASH"] if "FLASH" in overflow else (spec.flash_bytes or 0)
     candidates = [i for i, p in enumerate(plans) if p.arena_bytes <= arena]
     kept = largest_choice([sizes[i] for i in candidates], room)
     if kept:
@@ -47,24 +48,25 @@ def _advice(spec: Spec, plans: Sequence[Plan], overflow: dict[str, int]) -> str:
     return f"of the project's own these would fit: {', '.join(known)}" if known else "nothing known would fit"
 
 
-def largest_choice(sizes: Sequence[int], room: int) -> list[int]:
-    """Indices of as many items as fit into ``room`` together, the smallest first."""
-    chosen = []
-    for index in sorted(range(len(sizes)), key=lambda i: sizes[i]):
-        if sizes[index] > room:
-            break
-        room -= sizes[index]
-        chosen.append(index)
+def largest_choice(sizes: Sequence[Mapping[str, int]], room: int) -> list[int]:
+    """Indices of as many items as fit into ``room`` together, the smallest first.
+
+    An item is made of parts, by name with their sizes; a part that several have takes its room once.
+    """
+    chosen: list[int] = []
+    parts: dict[str, int] = {}
+    for index in sorted(range(len(sizes)), key=lambda i: sum(sizes[i].values())):
+        together = {**parts, **sizes[index]}
+        if sum(together.values()) <= room:
+            chosen.append(index)
+            parts = together
     return chosen
 
 
-def flash_sizes(spec: Spec, plans: Sequence[Plan]) -> list[int]:
-    """Bytes of flash of each model's tables, from the object files of the build that did not link."""
-    sizes = []
-    for i in range(len(plans)):
-        symbols = memory.read_elf(spec.objects / f"model_{i}.o").symbols
-        sizes.append(sum(n for name, n in symbols.items() if re.match(rf"m{i}_", name)))
-    return sizes
+def flash_sizes(spec: Spec, plans: Sequence[Plan]) -> list[dict[str, int]]:
+    """Bytes of flash of each model's tables by name, from the object file of the build that did not link."""
+    symbols = memory.read_elf(spec.objects / "models.o").symbols
+    return [{name: symbols.get(name, 0) for name in names} for names in tables_of(plans)]
 
 
 def _shipped_within(room: int, arena: int) -> list[str]:
