@@ -25,8 +25,8 @@ class Monitor(ctypes.Structure):
     """``ts_monitor``."""
 
     _fields_ = [
-        ("time", ctypes.c_uint64 * 64),
-        ("stolen", ctypes.c_uint64 * 64),
+        ("time", ctypes.c_uint64 * 32),
+        ("stolen", ctypes.c_uint64 * 32),
         ("supply_time", ctypes.c_uint64),
         ("learned", ctypes.c_uint32 * 32),
         ("supply_mv", ctypes.c_uint32),

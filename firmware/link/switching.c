@@ -99,7 +99,7 @@ static uint32_t score_margin(const ts_image *im) {
 }
 
 uint8_t *ts_link_next(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
-    const uint64_t start = board_cycles();
+    const uint64_t stolen = ts_tasks_stolen(), start = board_cycles();
     const ts_image *im = &l->image;
     ts_switcher *s = &l->switcher;
     const uint8_t group = payload[0], again = payload[1];
@@ -119,7 +119,8 @@ uint8_t *ts_link_next(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_re
     }
     uint8_t *p = put8(put8(put16(answer, d.entry), d.reason), (uint32_t)(d.fits | d.escalate << 1));
     p = put_budget(put32(p, d.predicted_us), &d.budget);
-    const uint64_t ticks = board_cycles() - start;
+    const uint64_t passed = board_cycles() - start, taken = ts_tasks_stolen() - stolen;
+    const uint64_t ticks = passed > taken ? passed - taken : 0;
     return put32(p, ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
 }
 

@@ -10,7 +10,7 @@
 
 enum {
     TS_MONITOR_ENTRIES = 32, /* of the model table whose cycles are learned; the table's hold for the rest */
-    TS_MONITOR_SAMPLES = 64,
+    TS_MONITOR_SAMPLES = 32,
 };
 
 typedef struct ts_monitor {
