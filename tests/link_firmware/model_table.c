@@ -125,7 +125,11 @@ static const ts_model wide_model = {
     .input = 0,
 };
 
-const ts_model *const ts_model_table[] = {&digest_model, &pair_model, &wide_model};
+const ts_entry ts_model_table[] = {
+    {&digest_model, 100000000, 6980, 14, 0},
+    {&pair_model, 0, 0, 0, 1},
+    {&wide_model, 0, 0, 0, 2},
+};
 const uint16_t ts_model_count = 3;
 uint8_t ts_arena[25008] __attribute__((aligned(8)));
 const uint32_t ts_arena_bytes = sizeof ts_arena;
