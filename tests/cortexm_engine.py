@@ -74,14 +74,18 @@ class CortexM:
         self.watched: dict[int, _Watched] = {}
         self._watch_alignment()
 
-    def run(self, path: Path, frames: Sequence[np.ndarray]) -> tuple[Plan, list[Outputs]]:
+    def run(
+        self, path: Path, frames: Sequence[np.ndarray], beside: Sequence[Path] = ()
+    ) -> tuple[Plan, list[Outputs]]:
         """Compiles the model ``path`` with kernels for this processor and runs it.
+
+        ``beside``: models whose tables are emitted together with its own.
 
         Frames are (height, width, channels) of the input's dtype. For the first half of them no memory
         follows the arena, for the other half there is none in front of it.
         """
         plan = compile_model(path, "dsp")
-        model = self._load_tables(plan)
+        model = self._load_tables([*(compile_model(p, "dsp") for p in beside), plan])
         half = (len(frames) + 1) // 2
         results = self._run(plan, model, frames[:half], at_end=True)
         results += self._run(plan, model, frames[half:], at_end=False)
@@ -109,11 +113,11 @@ class CortexM:
             self._uc.mem_write(origin, section.data())
             return {s.name: s["st_value"] for s in parsed.get_section_by_name(".symtab").iter_symbols()}
 
-    def _load_tables(self, plan: Plan) -> int:
-        """Address of the ts_model."""
-        sources = [str(s) for s in emit([plan], self._folder / "generated")]
+    def _load_tables(self, plans: Sequence[Plan]) -> int:
+        """Address of the last one's ts_model."""
+        sources = [str(s) for s in emit(plans, self._folder / "generated")]
         elf = self._link("tables", TABLES, f"-Wl,--just-symbols={self._elf}", *sources)
-        return self._load(elf, TABLES)["m0_model"]
+        return self._load(elf, TABLES)[f"m{len(plans) - 1}_model"]
 
     def _run(self, plan: Plan, model: int, frames: Sequence[np.ndarray], at_end: bool) -> bytes:
         if not frames:

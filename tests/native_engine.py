@@ -32,7 +32,17 @@ class NativeModel:
     """
 
     def __init__(self, path: Path, folder: Path, kernels: Sequence[str] = KERNELS):
-        self.plans: dict[str, Plan] = {k: compile_model(path, k) for k in kernels}
+        self._load({k: compile_model(path, k) for k in kernels}, folder)
+
+    @classmethod
+    def of(cls, plans: dict[str, Plan], folder: Path) -> NativeModel:
+        """Several plans in one set of tables; their inputs and outputs have the same shapes."""
+        model = cls.__new__(cls)
+        model._load(plans, folder)
+        return model
+
+    def _load(self, plans: dict[str, Plan], folder: Path) -> None:
+        self.plans = plans
         self._tables = folder / "tables.so"
         sources = emit(list(self.plans.values()), folder / "generated")
         compiler("cc", *FLAGS, *SANITIZE, "-fPIC", "-shared", *map(str, sources), "-o", str(self._tables))

@@ -37,6 +37,7 @@ void ts_conv(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 /* CONV_2D with one tap, stride 1, no padding, one group. The input's zero point is folded into the bias. */
 typedef struct ts_pointwise_params {
     const int8_t *weights; /* [channel out][channel in] */
+    uint32_t row_bytes;    /* from the weights of a channel out to those of the next */
     ts_requant requant;
 } ts_pointwise_params;
 void ts_pointwise(const ts_engine *engine, const ts_stage *stage, uint32_t step);
@@ -45,6 +46,7 @@ void ts_pointwise(const ts_engine *engine, const ts_stage *stage, uint32_t step)
  * o / multiplier. */
 typedef struct ts_depthwise_params {
     const int8_t *weights;
+    uint32_t row_bytes, tap_bytes; /* from the weights of a row of taps, of a tap, to those of the next */
     ts_requant requant;
     ts_window window;
     int16_t input_zero_point;
@@ -175,6 +177,7 @@ typedef struct ts_requant_dsp {
  * words, and as many for each two pixels unless the input is paired. */
 typedef struct ts_pointwise_dsp_params {
     const int8_t *weights; /* [channel out][channel in] */
+    uint32_t row_bytes;    /* from the weights of a channel out to those of the next */
     ts_requant_dsp requant;
     ts_planar planar; /* the output */
     uint16_t chunk;   /* pixels widened at a time, even; unused if the input is paired */
@@ -204,6 +207,8 @@ typedef struct ts_depthwise_dsp_params {
     uint8_t pad_top, pad_left;
     uint8_t paired; /* 1: the output is paired; 0: interleaved */
     int8_t input_zero_point;
+    uint8_t row_bytes,
+        channel_bytes; /* from the weights of a row of taps, of a channel, to those of the next */
 } ts_depthwise_dsp_params;
 void ts_depthwise_dsp(const ts_engine *engine, const ts_stage *stage, uint32_t step);
 

@@ -75,7 +75,7 @@ void ts_conv_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) {
             /* what lies between windows meets weights of 0 */
             ts_widen(windows + i * words, windows + (i + 1) * words, words, pairs + i / 2 * words);
         }
-        ts_matmul(p->weights, &p->requant, taps, out->channels, pairs, pixels, widened,
+        ts_matmul(p->weights, taps, &p->requant, taps, out->channels, pairs, pixels, widened,
                   ts_store_row(row, out, &p->planar, x));
     }
 }

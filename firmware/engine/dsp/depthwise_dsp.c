@@ -41,8 +41,16 @@ static int32_t sum_of(const int8_t *w, uint32_t n) {
 
 /* The bias has the zero point of all taps folded in; this takes that of the rows outside out again. */
 static int32_t outside(const ts_depthwise_dsp_params *p, const rows_inside *r, const int8_t *w) {
-    const uint32_t above = r->first * p->taps, below = ((uint32_t)p->taps - r->last) * p->taps;
-    return (sum_of(w, above) + sum_of(w + r->last * p->taps, below)) * p->input_zero_point;
+    int32_t sum = 0;
+    if (p->row_bytes == p->taps) {
+        const uint32_t above = r->first * p->taps, below = ((uint32_t)p->taps - r->last) * p->taps;
+        sum = sum_of(w, above) + sum_of(w + r->last * p->taps, below);
+    } else {
+        for (uint32_t k = 0; k < p->taps; k++, w += p->row_bytes) {
+            sum += k < r->first || k >= r->last ? sum_of(w, p->taps) : 0;
+        }
+    }
+    return sum * p->input_zero_point;
 }
 
 /* One channel, whatever its clamp and shift. */
@@ -73,7 +81,6 @@ void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
     const ts_tensor *out = ts_tensor_at(e, stage->output);
     const rows_inside r = find_rows(e, stage, step);
     const ts_window_kernel kernel = ts_window_kernel_for(p->taps, p->stride);
-    const uint32_t taps = (uint32_t)p->taps * p->taps;
     const int all = r.first == 0 && r.last == p->taps;
     int32_t starts[CHANNELS] = {0};
     ts_window_run run = {
@@ -81,9 +88,10 @@ void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
         .quads = ((uint32_t)out->width + 3) / 4,
         .rows = r.rows + r.first,
         .end = r.rows + r.last,
-        .w = p->weights + r.first * p->taps,
+        .row_bytes = p->row_bytes,
+        .w = p->weights + r.first * p->row_bytes,
         .channel_step = (uint32_t)in->width + p->planar.margin,
-        .skip = taps - (r.last - r.first) * p->taps,
+        .skip = p->channel_bytes - (r.last - r.first) * p->row_bytes, /* may wrap: added to a pointer */
         .q = p->requant.channels,
         .to = ts_row_out(e, stage->output, step),
         .step = p->paired ? 4 * ts_pair_words(out->channels) : out->channels,
@@ -97,7 +105,7 @@ void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
         const uint32_t left = out->channels - c;
         const uint32_t some = all ? left : left < CHANNELS ? left : CHANNELS;
         for (uint32_t i = 0; !all && i < some; i++) {
-            starts[i] = outside(p, &r, p->weights + (c + i) * taps);
+            starts[i] = outside(p, &r, p->weights + (c + i) * p->channel_bytes);
         }
         run.start = starts;
         if (p->requant.is_short) {
@@ -110,7 +118,7 @@ void ts_depthwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
         for (uint32_t i = 0; i < some; i++) {
             any_channel(p, one, c + i, out->width, kernel);
             one.offset += one.channel_step;
-            one.w += taps;
+            one.w += p->channel_bytes;
             one.q++;
             one.start += one.start_step / sizeof *one.start;
         }

@@ -76,8 +76,9 @@ typedef struct {
     uint32_t pixels;       /* 32: >= 1 */
     uint32_t twos;         /* 36: outputs / 2, >= 1 */
     const int8_t *weights; /* 40: of the first output */
-    uint32_t channels;     /* 44: bytes from output to output */
+    uint32_t row_bytes;    /* 44: of weights, from output to output */
     uint32_t groups;       /* 48: times 4 weights to widen; 0: w holds them already */
+    uint32_t channels;     /* 52: weights of an output */
 } block;
 
 #if TS_DSP_ASM
@@ -234,8 +235,8 @@ static void two_outputs(const block *b) {
 }
 
 static void run(block *b) {
-    for (; b->twos > 0; b->twos--, b->q += 2, b->to += 2 * b->channel_step, b->weights += 2 * b->channels) {
-        widen_groups(b->weights, b->weights + b->channels, b->groups, b->w);
+    for (; b->twos > 0; b->twos--, b->q += 2, b->to += 2 * b->channel_step, b->weights += 2 * b->row_bytes) {
+        widen_groups(b->weights, b->weights + b->row_bytes, b->groups, b->w);
         two_outputs(b);
     }
 }
@@ -262,7 +263,7 @@ static void any_output(const block *b, const uint32_t *w, const ts_requant_dsp *
 static void one_by_one(block b, const ts_requant_dsp *q, uint32_t first, uint32_t outputs) {
     for (uint32_t o = first; o < outputs; o += 2) {
         const uint32_t both = o + 1 < outputs ? 1 : 0;
-        ts_widen(b.weights, b.weights + both * b.channels, b.channels, b.w);
+        ts_widen(b.weights, b.weights + both * b.row_bytes, b.channels, b.w);
         if (both && q->is_short) {
             b.twos = 1;
             b.groups = 0;
@@ -275,12 +276,12 @@ static void one_by_one(block b, const ts_requant_dsp *q, uint32_t first, uint32_
         }
         b.q += 2;
         b.to += 2 * b.channel_step;
-        b.weights += 2 * b.channels;
+        b.weights += 2 * b.row_bytes;
     }
 }
 
-void ts_matmul(const int8_t *weights, const ts_requant_dsp *q, uint32_t channels, uint32_t outputs,
-               const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store) {
+void ts_matmul(const int8_t *weights, uint32_t row_bytes, const ts_requant_dsp *q, uint32_t channels,
+               uint32_t outputs, const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store) {
     block b = {.x = paired,
                .w = widened,
                .w_end = widened + ts_pair_words(channels),
@@ -292,6 +293,7 @@ void ts_matmul(const int8_t *weights, const ts_requant_dsp *q, uint32_t channels
                .pixels = pixels,
                .twos = outputs / 2,
                .weights = weights,
+               .row_bytes = row_bytes,
                .channels = channels,
                .groups = channels / 4};
     uint32_t done = 0;

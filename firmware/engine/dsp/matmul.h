@@ -35,8 +35,8 @@ static inline uint32_t ts_pair_words(uint32_t channels) {
 void ts_widen(const int8_t *a, const int8_t *b, uint32_t channels, uint32_t *to);
 
 /* For every output: store(sum over `channels` of paired pixel * weight + bias, requantised).
- * weights: [output][channel]. widened: room for ts_pair_words(channels) words. */
-void ts_matmul(const int8_t *weights, const ts_requant_dsp *q, uint32_t channels, uint32_t outputs,
-               const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store);
+ * weights: [output][channel], those of an output row_bytes behind those of the one before. widened: room for ts_pair_words(channels) words. */
+void ts_matmul(const int8_t *weights, uint32_t row_bytes, const ts_requant_dsp *q, uint32_t channels,
+               uint32_t outputs, const uint32_t *paired, uint32_t pixels, uint32_t *widened, ts_store store);
 
 #endif

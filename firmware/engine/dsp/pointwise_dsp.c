@@ -10,8 +10,9 @@ void ts_pointwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
     uint32_t *widened = (uint32_t *)(void *)ts_scratch(e, stage);
     int8_t *to = ts_row_out(e, stage->output, step);
     if (p->paired) {
-        ts_matmul(p->weights, &p->requant, in->channels, out->channels, (const uint32_t *)(const void *)row,
-                  in->width, widened, ts_store_row(to, out, &p->planar, 0));
+        ts_matmul(p->weights, p->row_bytes, &p->requant, in->channels, out->channels,
+                  (const uint32_t *)(const void *)row, in->width, widened,
+                  ts_store_row(to, out, &p->planar, 0));
         return;
     }
     uint32_t *pairs = widened + words;
@@ -22,7 +23,7 @@ void ts_pointwise_dsp(const ts_engine *e, const ts_stage *stage, uint32_t step) 
             const int8_t *second = x + 1 < pixels ? row + in->channels : row;
             ts_widen(row, second, in->channels, pairs + x / 2 * words);
         }
-        ts_matmul(p->weights, &p->requant, in->channels, out->channels, pairs, pixels, widened,
+        ts_matmul(p->weights, p->row_bytes, &p->requant, in->channels, out->channels, pairs, pixels, widened,
                   ts_store_row(to, out, &p->planar, first));
     }
 }

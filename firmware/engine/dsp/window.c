@@ -38,11 +38,12 @@
     "subs r3, #1\n\t"                                                                                        \
     "bne 0b\n\t"
 /* r4: where the next row's pointer is */
-#define NEXT_ROW(taps)                                                                                       \
+#define NEXT_ROW                                                                                             \
     "2:\n\t"                                                                                                 \
     "ldrd r5, r2, [r7, #16]\n\t"                                                                             \
     "ldr r1, [r4], #4\n\t"                                                                                   \
-    "add r6, r2, #" #taps "\n\t"                                                                             \
+    "ldr r6, [r7, #12]\n\t"                                                                                  \
+    "add r6, r2\n\t"                                                                                         \
     "str r4, [r7, #76]\n\t"                                                                                  \
     "str r6, [r7, #20]\n\t"                                                                                  \
     "add r1, r5\n\t"                                                                                         \
@@ -68,8 +69,7 @@
     "subs r3, #1\n\t"                                                                                        \
     "bne 1b\n\t"                                                                                             \
     "ldr r7, [sp]\n\t"                                                                                       \
-    "ldr r4, [r7, #76]\n\t"                                                                                  \
-    "ldr r5, [r7, #12]\n\t"                                                                                  \
+    "ldrd r4, r5, [r7, #76]\n\t"                                                                             \
     "cmp r4, r5\n\t"                                                                                         \
     "bne 2b\n\t"                                                                                             \
     "ldrd r3, r0, [r7, #68]\n\t" /* channel, paired */                                                       \
@@ -165,7 +165,7 @@
 
 /* 30 instructions for 28 multiply-accumulates. */
 WINDOW(window_7_1) {
-    __asm__ volatile(ENTER NEXT_ROW(7) TAPS7 LOOP
+    __asm__ volatile(ENTER NEXT_ROW TAPS7 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("tb", P2, EVEN, A)
                              HALF("tb", P3, ODD, A) BOTH(P0, ODD, B) HALF("tb", P1, EVEN, B)
@@ -180,7 +180,7 @@ WINDOW(window_7_1) {
 
 /* 33 instructions for 28. */
 WINDOW(window_7_2) {
-    __asm__ volatile(ENTER NEXT_ROW(7) TAPS7 LOOP
+    __asm__ volatile(ENTER NEXT_ROW TAPS7 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) BOTH(P0, ODD, B)
                              HALF("tb", P1, ODD, B)
@@ -197,7 +197,7 @@ WINDOW(window_7_2) {
 /* 24 instructions for 20. */
 WINDOW(window_5_1) {
     __asm__ volatile(
-        ENTER NEXT_ROW(5) TAPS5 LOOP
+        ENTER NEXT_ROW TAPS5 LOOP
             /* x0..x3 */
             FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("tb", P2, EVEN, A) HALF("tb", P3, ODD, A)
                 BOTH(P0, ODD, B) HALF("tb", P1, EVEN, B) HALF("tb", P2, ODD, B)
@@ -209,7 +209,7 @@ WINDOW(window_5_1) {
 /* 27 instructions for 20. */
 WINDOW(window_5_2) {
     __asm__ volatile(
-        ENTER NEXT_ROW(5) TAPS5 LOOP
+        ENTER NEXT_ROW TAPS5 LOOP
             /* x0..x3 */
             FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) BOTH(P0, ODD, B) HALF("tb", P1, ODD, B)
         /* x4..x7 */
@@ -221,7 +221,7 @@ WINDOW(window_5_2) {
 
 /* 18 instructions for 12. */
 WINDOW(window_3_1) {
-    __asm__ volatile(ENTER NEXT_ROW(3) TAPS3 LOOP
+    __asm__ volatile(ENTER NEXT_ROW TAPS3 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(4) BOTH(P0, EVEN, A) BOTH(P1, ODD, A) HALF("bb", P0, ODD, B)
                              HALF("tb", P1, EVEN, B)
@@ -232,7 +232,7 @@ WINDOW(window_3_1) {
 
 /* 21 instructions for 12. */
 WINDOW(window_3_2) {
-    __asm__ volatile(ENTER NEXT_ROW(3) TAPS3 LOOP
+    __asm__ volatile(ENTER NEXT_ROW TAPS3 LOOP
                          /* x0..x3 */
                          FIRST_PIXELS(8) BOTH(P0, EVEN, A) HALF("tb", P1, EVEN, A) HALF("bb", P0, ODD, B)
                              HALF("tb", P1, ODD, B)
@@ -269,7 +269,7 @@ static inline void window(ts_window_run *run, uint32_t taps, uint32_t stride) {
         for (uint32_t i = 0; i < 4 * run->quads; i++) {
             run->acc[i] = ts_bias_of(*run->q) + *run->start;
         }
-        for (const int8_t *const *row = run->rows; row < run->end; row++, run->w += taps) {
+        for (const int8_t *const *row = run->rows; row < run->end; row++, run->w += run->row_bytes) {
             for (uint32_t i = 0; i < 4 * run->quads; i++) {
                 for (uint32_t k = 0; k < taps; k++) {
                     run->acc[i] += run->w[k] * (*row + run->offset)[i * stride + k];

@@ -12,7 +12,6 @@ static void accumulate(const ts_engine *e, const ts_stage *stage, int32_t y0, in
     const ts_depthwise_params *p = stage->params;
     const ts_window *win = &p->window;
     const ts_tensor *in = ts_tensor_at(e, stage->inputs[0]);
-    const int32_t channels = ts_tensor_at(e, stage->output)->channels;
     for (int32_t ky = 0; ky < win->height; ky++) {
         const int32_t y = y0 + ky * win->dilation_y;
         if (y < 0 || y >= in->height) {
@@ -25,7 +24,7 @@ static void accumulate(const ts_engine *e, const ts_stage *stage, int32_t y0, in
                 continue;
             }
             const int8_t *pixel = row + x * in->channels;
-            const int8_t *w = p->weights + (ky * win->width + kx) * channels + o;
+            const int8_t *w = p->weights + (uint32_t)ky * p->row_bytes + (uint32_t)kx * p->tap_bytes + o;
             if (p->multiplier == 1 && n == BLOCK) {
                 for (int32_t c = 0; c < BLOCK; c++) {
                     acc[c] += w[c] * (pixel[o + c] - p->input_zero_point);

@@ -20,7 +20,7 @@ void ts_pointwise(const ts_engine *e, const ts_stage *stage, uint32_t step) {
     int8_t *dst = ts_row_out(e, stage->output, step);
     for (int32_t x = 0; x < out->width; x++, pixel += depth) {
         const int8_t *w = p->weights;
-        for (int32_t o = 0; o < out->channels; o++, w += depth) {
+        for (int32_t o = 0; o < out->channels; o++, w += p->row_bytes) {
             const int32_t sum = q->bias[o] + dot(pixel, w, depth);
             *dst++ =
                 ts_clamp(ts_requantise(sum, q->multiplier[o], q->shift[o]) + q->zero_point, q->low, q->high);

@@ -10,8 +10,9 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from tinyswitch.compiler.plan import INPUT, FeatureMap, Plan, Records, Stage, Weights
+from tinyswitch.compiler.plan import INPUT, FeatureMap, Plan, Records, Stage, Stride, Weights
 from tinyswitch.compiler.table import Known, groups, table_entry
+from tinyswitch.compiler.views import View, find_views, stride
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "templates"
 C_TYPES = {
@@ -43,7 +44,7 @@ def emit(plans: Sequence[Plan], folder: Path, known: Sequence[Known] = ()) -> li
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    tables = _Tables()
+    tables = _Tables(find_views(plans))
     models = [_ModelText(f"m{i}", plan, tables).values() for i, plan in enumerate(plans)]
     sources = {"models.c": environment.get_template("models.c.j2").render(models=models)}
     sources["model_table.c"] = environment.get_template("model_table.c.j2").render(
@@ -69,7 +70,7 @@ def _write_if_new(path: Path, text: str) -> Path:
 
 def tables_of(plans: Sequence[Plan]) -> list[set[str]]:
     """Names in ``models.c`` of what each model needs; some may be in several models' sets."""
-    shared = _Tables()
+    shared = _Tables(find_views(plans))
     texts = [_ModelText(f"m{i}", plan, shared) for i, plan in enumerate(plans)]
     return [text.values() and text.names for text in texts]
 
@@ -77,7 +78,8 @@ def tables_of(plans: Sequence[Plan]) -> list[set[str]]:
 class _Tables:
     """Names of what was emitted already, by its contents."""
 
-    def __init__(self) -> None:
+    def __init__(self, views: dict[Weights, View]) -> None:
+        self.views = views
         self._names: dict[Hashable, str] = {}
 
     def name(self, contents: Hashable, name: str) -> tuple[str, bool]:
@@ -164,7 +166,10 @@ class _ModelText:
 
     def _initialiser(self, value: Any) -> str:
         if isinstance(value, Weights):
-            return self._table(value.values, "w")
+            return self._weights(value)
+        if isinstance(value, Stride):
+            view = self._shared.views.get(value.weights)
+            return str(view.stride(value.axis) if view else stride(value.weights.values.shape, value.axis))
         if isinstance(value, Records):
             return self._table(value.values, "t", value.c_type)
         if isinstance(value, np.ndarray):
@@ -174,6 +179,14 @@ class _ModelText:
         if isinstance(value, list):
             return "{" + ", ".join(self._initialiser(v) for v in value) + "}"
         return _literal(int(value))
+
+    def _weights(self, weights: Weights) -> str:
+        """The table, or the place in the larger one."""
+        view = self._shared.views.get(weights)
+        if view is None:
+            return self._table(weights.values, "w")
+        base = self._table(view.base.values, "w")
+        return f"{base} + {view.offset}" if view.offset else base
 
     def _table(self, values: np.ndarray, kind: str, c_type: str | None = None) -> str:
         """Name of the table with these values; ``kind`` w for weights, t for others."""

@@ -62,11 +62,24 @@ class FeatureMap:
         return TensorInfo(self.shape, self.dtype, self.scale, self.zero_point)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
-    """int8 parameters, counted as weights and not as tables."""
+    """int8 parameters, counted as weights and not as tables.
+
+    They may be a view of a larger model's weights, see :mod:`tinyswitch.compiler.views`.
+    """
 
     values: np.ndarray
+    taps: tuple[int, ...] = ()  # axes of a window: a smaller one is the middle of a larger one
+    strided: tuple[int, ...] = ()  # axes whose strides the kernel is told, as Stride
+
+
+@dataclass(frozen=True)
+class Stride:
+    """Bytes from one index of an axis of ``weights`` to the next, where they lie in flash."""
+
+    weights: Weights
+    axis: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +99,8 @@ class Stage:
     """One operator that makes its output row by row.
 
     ``params`` mirrors the C struct ``struct`` of firmware/engine/stages.h, field by field: int, float, an
-    array (emitted as a table), :class:`Records`, :class:`Weights`, a nested dict or a list of those.
+    array (emitted as a table), :class:`Records`, :class:`Weights`,
+    :class:`Stride`, a nested dict or a list of those.
     """
 
     kernel: str  # C function

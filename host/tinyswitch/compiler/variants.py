@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinyswitch.compiler.fixedpoint import quantize_multiplier
-from tinyswitch.compiler.plan import FeatureMap, Paired, Planar, Records, Stage, Weights, pair_words
+from tinyswitch.compiler.plan import FeatureMap, Paired, Planar, Records, Stage, Stride, Weights, pair_words
 from tinyswitch.compiler.stages.common import fold_zero_point
 from tinyswitch.errors import TinyswitchError
 
@@ -112,9 +112,11 @@ def _pointwise(stage: Stage) -> None:
     if fast is None or stage.inputs[0].constant is not None:
         return
     requant, weights = fast
+    held = Weights(weights, strided=(0,))
     stage.kernel, stage.struct = "ts_pointwise_dsp", "ts_pointwise_dsp_params"
     stage.params = {
-        "weights": Weights(weights),
+        "weights": held,
+        "row_bytes": Stride(held, 0),
         "requant": requant,
         "planar": _not_planar(),
         "paired": 0,
@@ -230,9 +232,12 @@ def _depthwise(stage: Stage, private: dict[FeatureMap, Stage]) -> None:
     source.layout = layout
     planar = {"used": 1, "margin": source.layout.margin, "zero_point": zero_point}
     writer.params["planar"] = planar
+    held = Weights(by_channel, taps=(1, 2), strided=(0, 1))
     stage.kernel, stage.struct = "ts_depthwise_dsp", "ts_depthwise_dsp_params"
     stage.params = {
-        "weights": Weights(by_channel),
+        "weights": held,
+        "row_bytes": Stride(held, 1),
+        "channel_bytes": Stride(held, 0),
         "requant": requant,
         "planar": planar,
         "taps": taps,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinyswitch.compiler.graph import Operator
-from tinyswitch.compiler.plan import Stage, Weights
+from tinyswitch.compiler.plan import Stage, Stride, Weights
 from tinyswitch.compiler.stages.common import Unsupported, axis, requant_params, window_params
 from tinyswitch.compiler.stages.conv import conv_bias, filter_scales
 from tinyswitch.compiler.stages.pad import folded_pad
@@ -30,8 +30,11 @@ def lower(state: Lowering, op: Operator) -> None:
     y = axis(source.height, output.height, weights.shape[1], o.strideH, o.dilationHFactor, o.padding, rows)
     x = axis(source.width, output.width, weights.shape[2], o.strideW, o.dilationWFactor, o.padding, columns)
     scales = filter_scales(op.inputs[1], output.channels, 3)
+    held = Weights(weights[0], taps=(0, 1), strided=(0, 1))
     params = {
-        "weights": Weights(weights[0]),
+        "weights": held,
+        "row_bytes": Stride(held, 0),
+        "tap_bytes": Stride(held, 1),
         "requant": requant_params(conv_bias(state, op), scales, source, output, o.fusedActivationFunction),
         "window": window_params(y, x),
         "input_zero_point": source.zero_point,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyswitch.compiler.plan import FeatureMap, Stage, Weights
+from tinyswitch.compiler.plan import FeatureMap, Stage, Stride, Weights
 from tinyswitch.compiler.stages.common import Axis, fold_zero_point, requant_params, same_row
 
 
@@ -22,8 +22,10 @@ def pointwise_stage(
 ) -> Stage:
     """weights: int8 (outputs, inputs)."""
     folded = fold_zero_point(bias, weights, source.zero_point)
+    held = Weights(weights, strided=(0,))
     params = {
-        "weights": Weights(weights),
+        "weights": held,
+        "row_bytes": Stride(held, 0),
         "requant": requant_params(folded, scales, source, output, activation),
     }
     macs = weights.size * output.height * output.width
