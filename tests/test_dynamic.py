@@ -9,6 +9,7 @@ from rich.console import Console
 
 from dynamic_board import ARENA, CLOCK_HZ, SwitchingBoard, build_of
 from fake_board import write_images, write_model
+from task_support import failure, load_tasks
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import session
 from tinyswitch.evaluate.dynamic import dynamic_eval, trace
@@ -324,3 +325,23 @@ def test_table(bench):
     assert "three on stm32f746, virtual board, trace trace" in text
     assert "large 58%, small 42%" in text and "3 (25.0%)" in text
     assert [name for name in ("deadline", "fixed:large", "fixed:small") if name not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"policy": "best"}, "--policy best: there are fixed, ram, deadline, priority, energy, cascade"),
+        ({"policy": "deadline,"}, "give one of --net NAME"),
+        ({"trace": "none.csv"}, "none.csv: No such file or directory; --trace takes a CSV file"),
+        ({"fps": "0"}, "--fps 0: a number above 0 is needed"),
+        ({"fps": "nan"}, "--fps nan: a number above 0 is needed"),
+        ({"threshold": "much"}, "--threshold much: a number above 0 is needed"),
+        ({"limit": "-1"}, "--limit -1: a whole number from 1 is needed"),
+        ({"images": "nowhere"}, "nowhere: no such folder of images"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(capfd, tmp_path, options, message):
+    images = str(write_images(tmp_path / "images", 1))
+    given = {"board": "native", "images": images, **options}
+    code, error = failure(capfd, load_tasks().dynamic_eval, **given)
+    assert code == 1 and error.startswith(message)
