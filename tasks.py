@@ -400,7 +400,7 @@ def dynamic_eval(
     images: str | None = None,
     limit: str | None = None,
     fps: str = "1",
-    threshold: str = "2",
+    threshold: str = "0.5",
     out: str | None = None,
 ) -> None:
     """Play a load trace while a board classifies images; compare policies with every fixed choice."""
@@ -452,7 +452,7 @@ def host_dynamic(
     limit: str | None = None,
     deadline_ms: str | None = None,
     ram_mb: str | None = None,
-    threshold: str = "2",
+    threshold: str = "0.5",
     trace: str | None = None,
     out: str | None = None,
 ) -> None:

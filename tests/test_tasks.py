@@ -17,7 +17,7 @@ from tinyswitch.evaluate import stream, target, verify
 
 TASKS = {
     *("doctor", "nets", "convert", "build", "build-flash", "stream-eval", "host-eval", "verify", "train"),
-    *("demo", "test", "plan", "bench"),
+    *("demo", "test", "plan", "bench", "family", "search", "dynamic-eval", "host-dynamic", "compare-nets"),
 }
 
 
@@ -100,7 +100,7 @@ def test_verify_writes_its_report_and_fails_on_a_corrupted_answer(tasks, board, 
     assert json.loads(out.read_text()) == good
     board.corrupt = lambda outputs: [output ^ 1 for output in outputs]
     code, line = failure(capfd, tasks.verify, **options, out=str(out))
-    assert code == 1 and "4 of 4 answers differ" in line
+    assert code == 1 and "answers differ from LiteRT's: small 4 of 4" in line
     assert json.loads(out.read_text()) == {**good, "identical": 0, "max_abs_difference": 1}
 
 
@@ -113,12 +113,12 @@ def test_host_eval(tasks, board, tmp_path, capfd):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "give either --net NAME or --models"),
-        ({"net": "mcunet-5fps", "models": "x.tflite"}, "give either --net NAME or --models"),
+        ({}, "give one of --net NAME, --models FILE.tflite"),
+        ({"net": "mcunet-5fps", "models": "x.tflite"}, "give one of --net NAME, --models FILE.tflite"),
         ({"net": "mcunet-6fps"}, "mcunet-5fps"),
         ({"models": "MODEL", "limit": "few"}, "--limit few: a whole number from 1"),
         ({"models": "MODEL", "limit": "0"}, "--limit 0: a whole number from 1"),
-        ({"models": "MODEL,MODEL"}, "2 models; this task takes one"),
+        ({"models": "MODEL,MODEL"}, "small.tflite: named twice"),
         ({"models": "LABELS"}, "LiteRT does not load it"),
         ({"models": "MODEL", "images": "/missing"}, "/missing: no such folder"),
     ],
@@ -150,10 +150,9 @@ def test_a_full_disk_is_one_line(tasks, board, capfd, monkeypatch):
 def test_models_may_have_spaces_and_commas_in_their_names(board, tmp_path):
     odd = write_model(tmp_path / "a, b c.tflite")
     assert target.models(target.Choice(models=str(odd)), print) == [odd]
-    assert (
-        target.models(target.Choice(models=f"{board.model_file}, {board.model_file}"), print)
-        == [board.model_file] * 2
-    )
+    other = write_model(tmp_path / "other.tflite")
+    both = target.Choice(models=f"{board.model_file}, {other}")
+    assert target.models(both, print) == [board.model_file, other]
 
 
 def test_a_net_is_converted_once(tmp_path, monkeypatch):
