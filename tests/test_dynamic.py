@@ -327,6 +327,19 @@ def test_table(bench):
     assert [name for name in ("deadline", "fixed:large", "fixed:small") if name not in text] == []
 
 
+def test_the_default_trace_tells_policies_apart(bench):
+    # r176, r112 and r112-d34 of mcunet-320kb on the virtual STM32F746, in thousands of instructions
+    bench.board = SwitchingBoard(bench.models, [111_669, 48_393, 36_904], RAMS)
+    found = bench.run(trace.DEFAULT.read_text(), policies=("deadline", "energy"))["policies"]
+    assert found["deadline"]["frames"] == 120
+    assert found["deadline"]["deadline_misses"] == 1  # of 120, the one that nobody can foresee
+    assert found["fixed:large"]["deadline_misses"] > 60
+    assert found["fixed:small"]["deadline_misses"] == 0
+    assert all(share > 0.05 for share in found["deadline"]["share"].values())
+    assert found["deadline"]["switches"] <= 12
+    assert found["energy"]["share"]["small"] > found["deadline"]["share"]["small"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
