@@ -7,6 +7,7 @@
 
 enum {
     WORDS_A_LOOK = 16,      /* of a task's RAM between two looks at the clock */
+    ROUNDS_A_LOOK = 32,     /* of computing, of a task without RAM */
     SLICES_A_SECOND = 4000, /* of tasks not above inference */
     CREDITS_A_SECOND = 50,  /* what such a task may at most be owed, as a part of a second's share */
 };
@@ -33,12 +34,28 @@ static uint32_t arena_bytes, arena_floor;
 static volatile uint64_t stolen;
 static uint64_t yielded, looked; /* looked: when credits were last given */
 static volatile uint32_t damaged;
-static uint32_t turn; /* place in `order` of the task not above inference that comes next */
+static volatile uint32_t computed; /* by tasks without RAM; of no meaning */
+static uint32_t turn;              /* place in `order` of the task not above inference that comes next */
 static void (*sample_period)(uint64_t now, uint64_t stolen);
+
+/* What a task without RAM does for some 250 cycles: between two looks at the clock there is work, as there is
+ * in real tasks. Random numbers by Marsaglia's xorshift (2003). */
+static void compute(void) {
+    uint32_t x = computed | 1;
+    for (int i = 0; i < ROUNDS_A_LOOK; i++) {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+    }
+    computed = x;
+}
 
 /* Uses the task's RAM for a moment: the words that it has filled must be as it left them. */
 static void use(task *t, uint32_t slot) {
     const uint32_t words = t->granted / sizeof(uint32_t);
+    if (words == 0) {
+        compute();
+    }
     for (uint32_t i = 0; i < WORDS_A_LOOK && words > 0; i++) {
         const uint32_t at = t->position;
         const uint32_t pattern = (at + 1) * 0x9E3779B9u ^ slot * 0x01010101u;
