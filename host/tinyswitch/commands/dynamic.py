@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from tinyswitch import firmware
 from tinyswitch.commands.building import APP
 from tinyswitch.commands.evaluating import connected
+from tinyswitch.data import write_file
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.display import wide_console
@@ -20,7 +22,7 @@ from tinyswitch.evaluate.dynamic.report import policies_table
 from tinyswitch.evaluate.dynamic.run import Job
 from tinyswitch.evaluate.host_dynamic.choosing import kinds
 from tinyswitch.evaluate.target import Choice
-from tinyswitch.firmware import project
+from tinyswitch.firmware import Build, project
 
 Log = Callable[[str], None]
 
@@ -48,6 +50,8 @@ def evaluate_policies(
     entries = target.entries(choice, board, log)
     log(f"building the firmware for {board}")
     built = firmware.build(board, APP, entries)
+    folder = target.run_folder(out, "dynamic", board, played.path.stem)
+    built = _kept(built, folder)
     name = choice.family.partition(":")[0] if choice.family else None
     with connected(board, port, built, log) as (device, prepare):
         job = Job(
@@ -60,13 +64,22 @@ def evaluate_policies(
             dataset=dataset,
             frames=frames,
             fps=rate,
-            out=target.run_folder(out, "dynamic", board, played.path.stem),
+            out=folder,
             cache=target.CACHE,
         )
         summary = dynamic_eval(job, Console(stderr=True), prepare)
     wide_console().print(policies_table(summary))
     log(f"results: {job.out}, timeline: {job.out / 'timeline.png'}")
     _check(summary, job.out)
+
+
+def _kept(built: Build, folder: Path) -> Build:
+    """The same with a copy of the firmware in ``folder``: every policy starts the board again, and meanwhile
+    another command may build another firmware."""
+    copy = folder / "firmware.elf"
+    write_file(copy, built.elf.read_bytes())
+    copy.chmod(0o755)
+    return replace(built, elf=copy)
 
 
 def _check(summary: dict[str, Any], out: Path) -> None:
