@@ -115,6 +115,7 @@ def test_summary_has_the_policies_and_every_fixed_choice(whole):
     for name, found in summary["policies"].items():
         right = [line["top5"][0][0] == line["label"] for line in whole.lines(name.replace(":", "-"))]
         assert found["accuracy"] == sum(right) / 4
+        assert summary["details"][name]["right_in_time"] == sum(right) / 4
 
 
 def test_frames_are_as_many_as_the_trace_lasts_and_images_start_over(bench):
@@ -172,6 +173,7 @@ def test_fixed_choices_without_ram_have_no_answer(bench):
     lines = bench.lines("fixed-large")
     assert [line["answered"] for line in lines] == [True, False, False]
     assert [line["missed"] for line in lines] == [False, True, True]
+    assert summary["details"]["fixed:large"]["right_in_time"] == lines[0]["right"] / 3
     assert [line["right"] for line in lines[1:]] == [False, False] and lines[1]["identical"] == []
     assert summary["details"]["fixed:large"]["no_ram"] == 2
     assert summary["policies"]["ram"]["deadline_misses"] == 0

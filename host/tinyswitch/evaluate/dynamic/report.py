@@ -21,7 +21,10 @@ def policies_table(summary: Mapping[str, Any]) -> Table:
         caption=f"time at {summary['clock_hz'] / 1e6:,.0f} MHz, other work included, transfer not; "
         f"{summary['cycle_model']}",
     )
-    for name in ("frames", "top-1", "deadlines missed", "switches", "median time", "own Mcycles a frame"):
+    for name in (
+        *("frames", "top-1", "deadlines missed", "right in time", "switches", "median time"),
+        "own Mcycles a frame",
+    ):
         table.add_column(name, justify="right")
     table.add_column("share of the frames")
     for fixed in (False, True):
@@ -40,8 +43,13 @@ def _cells(name: str, found: Mapping[str, Any], more: Mapping[str, Any]) -> list
         str(frames),
         percent(found["accuracy"]),
         f"{missed} ({missed / frames:.1%})",
+        percent(more["right_in_time"]),
         str(found["switches"]),
-        f"{more['elapsed_ms']['median']:,.3g} ms" if more["elapsed_ms"] else "-",
+        _milliseconds(more["elapsed_ms"]["median"]) if more["elapsed_ms"] else "-",
         f"{more['own_cycles_per_frame'] / 1e6:,.3g}",
         "" if name.startswith(FIXED) else ", ".join(shares),
     ]
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"

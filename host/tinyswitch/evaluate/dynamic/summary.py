@@ -36,7 +36,10 @@ def details(records: Sequence[Record], clock_hz: int) -> dict[str, Any]:
     switched = [record["switch_cycles"] for record in records]
     times = [record["elapsed_ms"] for record in records if record["answered"]]
     own = [record["cycles"] - record["stolen"] for record in records]
+    graded = [record for record in records if record["right"] is not None]
+    in_time = sum(record["right"] and not record["missed"] for record in graded)
     return {
+        "right_in_time": in_time / len(graded) if graded else None,
         "inferences": len(answers),
         "identical_outputs": sum(answers),
         "nothing_fitted": sum(not record["decision"]["fits"] for record in records),
