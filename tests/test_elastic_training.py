@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tinyswitch import families
+from tinyswitch import data, families
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.evaluate.images import fit_frame
+from tinyswitch.evaluate.images import fit_frame, to_model_input
+from tinyswitch.evaluate.litert import LiteRtModel
+from tinyswitch.families.family import FOLDER
 from tinyswitch.nets import torchfile, weights
 from tinyswitch.quantize import float_model
 from tinyswitch.training import cifar10, digits, elastic, evaluation, recipes, train
@@ -157,6 +159,12 @@ def test_images_are_moved_and_mirrored(shift, flip, seed):
         assert any((result == window).all() for window in windows)
 
 
+def test_what_comes_in_can_be_a_mirror_image():
+    frames = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(100, axis=0)
+    changed = Augmentation(shift=1, border="reflect").apply(frames, np.random.default_rng(0))
+    assert [4, 0, 4, 8] in changed[:, :, 0, 0].tolist() and [0, 4, 8, 12] in changed[:, :, 0, 0].tolist()
+
+
 def test_chance_leaves_no_case_out():
     frames = np.arange(1, 10, dtype=np.uint8).reshape(1, 3, 3, 1).repeat(300, axis=0)
     changed = Augmentation(shift=1, flip=True).apply(frames, np.random.default_rng(0))
@@ -245,7 +253,7 @@ def test_train_writes_weights_models_and_record(tmp_path, monkeypatch, capfd):
     assert set(figures["held_out_accuracy"]["elastic"]) == set(SUBNETS)
     assert figures["took"]["elastic"]["epochs"] == len(figures["took"]["elastic"]["right"]) == 2
     assert figures["took"]["alone"]["epochs"] == 1
-    assert figures["recipe"]["augmentation"] == {"shift": 0, "flip": False, "cutout": 0}
+    assert figures["recipe"]["augmentation"] == dataclasses.asdict(Augmentation())
     family = families.load(tmp_path / "tiny.json")
     weights.fold(family.net, torchfile.read(record.parent / "tiny.pth"), "tiny.pth")
     assert list((tmp_path / "states").iterdir()) == []
@@ -317,3 +325,34 @@ def test_an_archive_that_is_not_cifar10(archive):
     archive.write_bytes(b"no archive")
     with pytest.raises(TinyswitchError, match="not CIFAR-10's JPEG files"):
         cifar10.split()
+
+
+def committed(file):
+    return json.loads((FOLDER / "cifar10" / file).read_text())
+
+
+def test_the_committed_cifar10_family_is_as_its_records_say():
+    family, figures = families.load("cifar10"), committed("training.json")
+    rows = committed("record.json")["subnets"]
+    assert [(row["name"], row["macs"]) for row in rows] == [(s.name, s.net.macs) for s in family.subnets]
+    assert len(rows) >= 5 and {row["accuracy_images"] for row in rows} == {10_000}
+    for row in rows:
+        assert abs(row["accuracy"] - figures["held_out_accuracy"]["elastic"][row["name"]]) < 0.015
+    smallest = min(rows, key=lambda row: row["macs"])
+    assert rows[0]["accuracy"] >= 0.85
+    assert smallest["macs"] <= rows[0]["macs"] / 8 and smallest["accuracy"] >= 0.75
+    assert any(subnet.exit is not None for subnet in family.subnets)
+    assert figures["took"]["elastic"]["cpu_seconds"] < 2 * 3600
+
+
+@pytest.mark.skipif(data.local(cifar10.ARCHIVE) is None, reason="TINYSWITCH_DATA has no CIFAR-10")
+@pytest.mark.parametrize("name", ["full", "small"])
+def test_the_committed_cifar10_models_are_as_good_as_their_record_says(name):
+    count = 300
+    [row] = (row for row in committed("record.json")["subnets"] if row["name"] == name)
+    split, model = cifar10.split(), LiteRtModel(FOLDER / "cifar10" / row["file"])
+    chosen = np.random.default_rng(0).choice(len(split.held_out_labels), count, replace=False)
+    frames = [fit_frame(split.held_out_frames[index], model.input.shape) for index in chosen]
+    answers = [model.run(to_model_input(frame, model.input))[0].argmax() for frame in frames]
+    share = float((np.array(answers) == split.held_out_labels[chosen]).mean())
+    assert abs(share - row["accuracy"]) < 4 * np.sqrt(row["accuracy"] * (1 - row["accuracy"]) / count)

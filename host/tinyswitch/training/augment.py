@@ -11,13 +11,14 @@ import numpy as np
 class Augmentation:
     """What is done to each image by chance."""
 
-    shift: int = 0  # pixels up to which it moves both ways; what comes in is black
+    shift: int = 0  # pixels up to which it moves both ways
     flip: bool = False  # left becomes right in half of the images
     cutout: int = 0  # side of a grey square put anywhere (DeVries and Taylor, 2017); 0: none
+    border: str = "constant"  # numpy.pad's mode: what comes in where an image moves away; black by default
 
     def apply(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Changed copies of ``frames`` (n, h, w, c) uint8."""
-        frames = _shifted(frames, self.shift, rng) if self.shift else frames.copy()
+        frames = _shifted(frames, self.shift, self.border, rng) if self.shift else frames.copy()
         if self.flip:
             mirrored = rng.random(len(frames)) < 0.5
             frames[mirrored] = frames[mirrored, :, ::-1]
@@ -26,9 +27,9 @@ class Augmentation:
         return frames
 
 
-def _shifted(frames: np.ndarray, shift: int, rng: np.random.Generator) -> np.ndarray:
+def _shifted(frames: np.ndarray, shift: int, border: str, rng: np.random.Generator) -> np.ndarray:
     count, height, width, _ = frames.shape
-    padded = np.pad(frames, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
+    padded = np.pad(frames, ((0, 0), (shift, shift), (shift, shift), (0, 0)), border)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     rows, columns = rng.integers(0, 2 * shift + 1, (2, count))
     return np.ascontiguousarray(windows[np.arange(count), rows, columns].transpose(0, 2, 3, 1))

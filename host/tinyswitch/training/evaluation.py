@@ -25,11 +25,14 @@ class Figures:
 
 
 def measure(model: SuperNet, family: Family, split: Split, recipe: Recipe) -> Figures:
-    """Accuracy of each sub-network; statistics from training images as they are, unchanged."""
+    """Accuracy of each sub-network; statistics from training images, changed as in training.
+
+    With images as they are, CIFAR-10's largest lost 1.9 points when moved images had come with black borders.
+    """
     rng = np.random.default_rng(recipe.seed)
     count = min(recipe.statistics, len(split.train_labels))
     frames = split.train_frames[np.sort(rng.permutation(len(split.train_labels))[:count])]
-    frames = rng.permutation(frames)
+    frames = recipe.augmentation.apply(rng.permutation(frames), rng)
     own = {subnet.name: moments(model, subnet.net, frames) for subnet in family.subnets}
     test = split.held_out_frames, split.held_out_labels
     found = {subnet.name: accuracy(model, subnet.net, own[subnet.name], *test) for subnet in family.subnets}
