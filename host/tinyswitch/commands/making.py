@@ -79,9 +79,9 @@ def family_table(made: Record) -> Table:
 
 
 def train_family(name: str, out: str | None, log: Log) -> None:
-    from tinyswitch import training  # loads TensorFlow
+    from tinyswitch.training.train import train  # loads TensorFlow
 
-    log(f"record: {training.train(name, Path(out) if out else None, log)}")
+    log(f"record: {train(name, Path(out) if out else None, log)}")
 
 
 def train_app(
