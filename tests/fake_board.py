@@ -14,8 +14,8 @@ from tinyswitch.boards.board import Board
 from tinyswitch.compiler.tflite_writer import TfliteWriter
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.litert import LiteRtModel
-from tinyswitch.firmware import Build
 from tinyswitch.evaluate.summary import ranking
+from tinyswitch.firmware import Build
 from tinyswitch.link import BoardInfo, ModelInfo, Result
 
 SIZE = 8

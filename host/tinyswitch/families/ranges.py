@@ -62,7 +62,7 @@ def scales(ranges: dict[str, Range]) -> dict[str, Scale]:
 def scale_of(seen: Range) -> Scale:
     """The asymmetric int8 scale of a range, which is stretched to hold 0. Source: TensorFlow's converter."""
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
-    if low == high:
+    if high - low < 255 * np.finfo(np.float32).tiny:  # nothing to tell apart, and no scale that small
         return Scale(float(np.float32(1 / 255)), -128)
     scale = float(np.float32((high - low) / 255))
     return Scale(scale, int(np.clip(np.round(-128 - low / scale), -128, 127)))
