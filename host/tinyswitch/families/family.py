@@ -75,7 +75,7 @@ def load(name_or_path: str | Path) -> Family:
     Raises TinyswitchError, one line, with file, key, value and what is allowed: for a file that is no family,
     and for sub-networks that ask for what the net does not have.
     """
-    file = _find(name_or_path)
+    file = check.find(name_or_path, "family", FOLDER, names())
     content = check.read_object(file, "a family")
     for key in content:
         if key not in KEYS:
@@ -95,19 +95,6 @@ def load(name_or_path: str | Path) -> Family:
         raise check.bad(file, "checkpoint", checkpoint, "a path in models/ or the data root")
     subnets = _subnets(file, net, check.mapping(file, "subnets", check.get(file, "", content, "subnets")))
     return Family(file.stem, net, whole, subnets, checkpoint, order, file)
-
-
-def _find(name_or_path: str | Path) -> Path:
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or text.endswith(".json") or "/" in text or "\\" in text:
-        return Path(name_or_path)
-    known = names()
-    if text not in known:
-        raise TinyswitchError(
-            f"{FOLDER}: no family {check.show(text)}{check.suggest(text, known)}"
-            f"; there are: {', '.join(known) or 'none'}; or give a file NAME.json"
-        )
-    return FOLDER / f"{text}.json"
 
 
 def _subnets(file: Path, net: Net, content: dict[str, Any]) -> tuple[Subnet, ...]:

@@ -24,7 +24,7 @@ def load(name_or_path: str | Path) -> Net:
 
     Raises TinyswitchError, one line, with file, key, value and what is allowed.
     """
-    file = _find(name_or_path)
+    file = check.find(name_or_path, "net", MODELS / "nets", names())
     content = check.read_object(file, "a net")
     if "layers" in content:
         return compact.read(file, file.stem, content)
@@ -33,19 +33,6 @@ def load(name_or_path: str | Path) -> Net:
     raise TinyswitchError(
         f'{file}: not a net: neither "layers" (compact form) nor "blocks" (published form) is there'
     )
-
-
-def _find(name_or_path: str | Path) -> Path:
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or text.endswith(".json") or "/" in text or "\\" in text:
-        return Path(name_or_path)
-    known = names()
-    if text not in known:
-        raise TinyswitchError(
-            f"{MODELS / 'nets'}: no net {check.show(text)}{check.suggest(text, known)}"
-            f"; there are: {', '.join(known) or 'none'}; or give a file NAME.json"
-        )
-    return MODELS / "nets" / f"{text}.json"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,22 @@ def get(file: Path, key: str, parent: dict[str, Any], name: str) -> Any:
         where = f"{key}.{name}" if key else name
         raise TinyswitchError(f"{file}: {where} is missing")
     return parent[name]
+
+
+def find(name_or_path: str | Path, what: str, folder: Path, known: Sequence[str]) -> Path:
+    """The .json file that is meant: a path, or one of the names ``known`` of files in ``folder``.
+
+    Raises TinyswitchError, which calls it ``what`` ("net"), for another name.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith(".json") or "/" in text or "\\" in text:
+        return Path(name_or_path)
+    if text not in known:
+        raise TinyswitchError(
+            f"{folder}: no {what} {show(text)}{suggest(text, known)}"
+            f"; there are: {', '.join(known) or 'none'}; or give a file NAME.json"
+        )
+    return folder / f"{text}.json"
 
 
 def read_object(file: Path, what: str) -> dict[str, Any]:
