@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,27 @@ class Journal:
             if not self._shared:
                 os.ftruncate(self._file, size)
             raise not_written(self.path, error) from None
+
+
+def facts_of(out: Path, identity: Mapping[str, Any], fault: str) -> dict[str, Any]:
+    """What ``out``/run.json says of the results beside it, which go on if ``identity`` is part of it.
+
+    Raises TinyswitchError for a file that cannot be read, with ``fault`` as what may be wrong with it, and
+    for another run's.
+    """
+    file = out / "run.json"
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        found = {key: facts[key] for key in identity}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise TinyswitchError(
+            f"{file}: {fault}, so the results beside it cannot be continued; "
+            f"choose another --out, or delete {out}"
+        ) from None
+    for key, value in identity.items():
+        if found[key] != value:
+            raise TinyswitchError(
+                f"{out}: holds results of {key} {found[key]}, this is {value}; "
+                "choose another --out, or delete it"
+            )
+    return facts

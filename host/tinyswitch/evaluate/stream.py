@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import zlib
@@ -23,7 +22,7 @@ from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.host import check_images
 from tinyswitch.evaluate.images import Dataset, Entry, load_frame, to_model_input
 from tinyswitch.evaluate.interrupt import Interrupted
-from tinyswitch.evaluate.journal import Journal, write_json
+from tinyswitch.evaluate.journal import Journal, facts_of, write_json
 from tinyswitch.evaluate.reference import Reference, encode
 from tinyswitch.evaluate.session import FrameLost, Session
 from tinyswitch.evaluate.summary import board_summary
@@ -109,21 +108,7 @@ class _Evaluation:
         records = journal.read()
         if not records:
             return
-        run_file = self._out / "run.json"
-        try:
-            self.facts = json.loads(run_file.read_text(encoding="utf-8"))
-            found = {key: self.facts[key] for key in self._identity}
-        except (OSError, ValueError, KeyError, TypeError):
-            raise TinyswitchError(
-                f"{run_file}: missing or damaged, so the results beside it cannot be continued; "
-                f"choose another --out, or delete {self._out}"
-            ) from None
-        for key, value in self._identity.items():
-            if found[key] != value:
-                raise TinyswitchError(
-                    f"{self._out}: holds results of {key} {found[key]}, this is {value}; "
-                    "choose another --out, or delete it"
-                )
+        self.facts = facts_of(self._out, self._identity, "missing or damaged")
         self._earlier = {str(record.get("image")): record for record in records}
 
     def check(self, reference: Reference, progress: Progress) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import zlib
 from collections import deque
@@ -28,7 +27,7 @@ from tinyswitch.evaluate.dynamic.summary import details, figures
 from tinyswitch.evaluate.dynamic.trace import Trace, Unit
 from tinyswitch.evaluate.images import Dataset
 from tinyswitch.evaluate.interrupt import Interrupted
-from tinyswitch.evaluate.journal import Journal, write_json
+from tinyswitch.evaluate.journal import Journal, facts_of, write_json
 from tinyswitch.link import Client
 from tinyswitch.switcher import Policy
 
@@ -124,24 +123,9 @@ class Evaluation:
 
     def _resume(self) -> None:
         """Takes over the policies that an earlier run of the same kind has finished."""
-        run_file = self._job.out / "run.json"
-        if not run_file.exists():
+        if not (self._job.out / "run.json").exists():
             return
-        try:
-            facts = json.loads(run_file.read_text(encoding="utf-8"))
-            found = {key: facts[key] for key in self._identity}
-        except (OSError, ValueError, KeyError, TypeError):
-            raise TinyswitchError(
-                f"{run_file}: damaged, so the results beside it cannot be continued; "
-                f"choose another --out, or delete {self._job.out}"
-            ) from None
-        for key, value in self._identity.items():
-            if found[key] != value:
-                raise TinyswitchError(
-                    f"{self._job.out}: holds results of {key} {found[key]}, this is {value}; "
-                    "choose another --out, or delete it"
-                )
-        self._facts = facts
+        self._facts = facts_of(self._job.out, self._identity, "damaged")
         for name in self._policies:
             with self._journal(name) as journal:
                 records = journal.read()[: self._job.count]
