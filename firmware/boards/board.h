@@ -14,6 +14,24 @@ enum board_reset_cause {
     BOARD_RESET_FAULT = 4, /* the fault handler restarted it */
 };
 
+/* What became of the motion sensor. */
+enum board_motion_state {
+    BOARD_MOTION_OFF = 0,
+    BOARD_MOTION_ON = 1,
+    BOARD_MOTION_NONE = 2,   /* the board has no such sensor */
+    BOARD_MOTION_SILENT = 3, /* it does not answer */
+    BOARD_MOTION_STUCK = 4,  /* its bus is held low */
+};
+
+/* The counts begin when the board starts. */
+typedef struct board_motion {
+    enum board_motion_state state;
+    uint32_t rate_mhz; /* samples in 1000 s, as sampled now; 0 unless the state is BOARD_MOTION_ON */
+    uint32_t lost;     /* samples that the sensor dropped because they were not fetched in time */
+    uint32_t errors;   /* transfers over the sensor's bus that failed */
+    uint32_t restarts; /* of the sensor, because it did not answer or had lost its settings */
+} board_motion;
+
 extern const char board_name[];       /* "stm32f746", "native", ...; at most 15 characters */
 extern const uint32_t board_clock_hz; /* ticks a second of board_cycles() */
 extern const uint32_t board_rx_bytes; /* bytes that may arrive unread before any is lost */
@@ -62,6 +80,17 @@ void board_timer_start(uint32_t hz, void (*handler)(void));
 /* Supply voltage of the microcontroller in mV, measured now (takes less than 1 ms); 0: it cannot be measured.
  * Not to be called by a handler. */
 uint32_t board_supply_mv(void);
+
+/* Starts sampling the acceleration, +-4 g, at the sensor's rate that is nearest to `rate_mhz` (samples in 1000 s);
+ * samples that wait are dropped. 0 stops. A sensor that is silent is tried again by board_motion_read(), every
+ * second. */
+void board_motion_start(uint32_t rate_mhz);
+
+/* Moves up to `max` samples, oldest first, to `xyz` (three numbers each, in steps of 122 micro-g); returns how
+ * many. Takes at most 10 ms. To be called at least every 200 ms. Not for handlers. */
+size_t board_motion_read(int16_t *xyz, size_t max);
+
+void board_motion_status(board_motion *status);
 
 /* Restarts the board; does not return. */
 void board_reset(void);

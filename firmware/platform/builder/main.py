@@ -25,6 +25,18 @@ if not any(generated.glob("*.c")):
     )
     env.Exit(1)
 
+# What applications are made of besides their own folder.
+LIBRARIES = {"gesture": ("gesture", "features")}
+
+folder = board.get("build.folder", board_id)  # of the board's sources
+libraries = ("engine", "switcher", *LIBRARIES.get(app, ()))
+parts = [
+    *(f"{name}/" for name in libraries),
+    "link/*.c",
+    f"apps/{app}/*.c",
+    f"boards/{folder}/",
+    *(f"boards/{shared}" for shared in board.get("build.shared", [])),
+]
 cpu = list(board.get("build.cpu_flags"))
 embedded = "ldscript" in board.get("build")
 env.Replace(
@@ -34,10 +46,10 @@ env.Replace(
     RANLIB=prefix + "gcc-ranlib",
     OBJCOPY=prefix + "objcopy",
     PROGPATH=str(output / "firmware.elf"),
-    SRC_FILTER=f"+<engine/> +<switcher/> +<link/*.c> +<apps/{app}/*.c> +<boards/{board_id}/>",
+    SRC_FILTER=" ".join(f"+<{part}>" for part in parts),
 )
 env.Append(
-    CPPPATH=[str(firmware / folder) for folder in ("engine", "switcher", "link", "boards")],
+    CPPPATH=[str(firmware / folder) for folder in (*libraries, "link", "boards")],
     CFLAGS=["-std=c99"],
     CCFLAGS=[
         *cpu,
@@ -57,7 +69,7 @@ if embedded:
     # Start-up code is ours. The C library is newlib and not its nano variant: all that is taken of it are
     # memcpy and its kin, and nano's copy byte by byte.
     env.Replace(
-        LDSCRIPT_PATH=str(firmware / "boards" / board_id / board.get("build.ldscript")),
+        LDSCRIPT_PATH=str(firmware / "boards" / folder / board.get("build.ldscript")),
         SIZETOOL=prefix + "size",
         SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
         SIZEPRINTCMD="$SIZETOOL -B -d $SOURCES",
