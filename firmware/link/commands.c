@@ -40,6 +40,8 @@ const char *ts_link_error_text(uint8_t code) {
         [TS_LINK_ERR_MEMORY] = "more memory than a task can have",
         [TS_LINK_ERR_GROUP] = "policy finds no entry in the group",
         [TS_LINK_ERR_RAM] = "tasks leave too little memory",
+        [TS_LINK_ERR_SENSOR] = "board has no motion sensor",
+        [TS_LINK_ERR_RATE] = "samples have another rate",
     };
     return texts[code];
 }
@@ -57,7 +59,7 @@ static uint8_t *hello(ts_link *l, const uint8_t *payload, uint8_t *p, ts_refusal
     p = put16(p, TS_LINK_PAYLOAD);
     p = put_string(p, board_name, TEXT_MAX);
     p = put_string(p, TS_FIRMWARE_VERSION, TEXT_MAX);
-    p = put_string(p, l->app, TEXT_MAX);
+    p = put_string(p, l->application->name, TEXT_MAX);
     return put_string(p, fault ? fault : "", FAULT_MAX);
 }
 
@@ -194,6 +196,25 @@ static uint8_t *stages(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_r
     return p;
 }
 
+/* A command that the application has added. */
+static ts_refusal application_command(ts_link *l, const ts_frame *f, uint8_t *answer,
+                                      uint32_t *answer_bytes) {
+    const ts_application *app = l->application;
+    for (uint32_t i = 0; i < app->n_commands; i++) {
+        const ts_command *c = &app->commands[i];
+        if (c->type != f->type) {
+            continue;
+        }
+        if (f->payload_bytes < c->least || f->payload_bytes > c->most) {
+            return ts_refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
+        }
+        ts_refusal refusal = none;
+        *answer_bytes = (uint32_t)(c->handle(l, f, answer, &refusal) - answer);
+        return refusal;
+    }
+    return ts_refuse(TS_LINK_ERR_TYPE, 0);
+}
+
 ts_refusal ts_link_command(ts_link *l, const ts_frame *f, uint8_t *answer, uint32_t *answer_bytes) {
     static const struct {
         handler handle;
@@ -218,7 +239,7 @@ ts_refusal ts_link_command(ts_link *l, const ts_frame *f, uint8_t *answer, uint3
         [TS_LINK_STATUS] = {ts_link_status, 0},
     };
     if (f->type >= sizeof commands / sizeof *commands || commands[f->type].handle == NULL) {
-        return ts_refuse(TS_LINK_ERR_TYPE, 0);
+        return application_command(l, f, answer, answer_bytes);
     }
     if (f->payload_bytes != commands[f->type].payload_bytes) {
         return ts_refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);

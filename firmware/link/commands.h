@@ -4,27 +4,6 @@
 
 #include "link.h"
 
-/* A frame that has arrived whole. */
-typedef struct ts_frame {
-    uint8_t version;
-    uint8_t type; /* enum ts_link_type, or anything */
-    uint8_t seq;
-    uint16_t session;
-    uint32_t payload_bytes;
-    const uint8_t *payload;
-} ts_frame;
-
-/* Why a command isn't carried out; code TS_LINK_OK: it is. */
-typedef struct ts_refusal {
-    uint8_t code;    /* enum ts_link_error */
-    uint32_t detail; /* see docs/link.md */
-} ts_refusal;
-
-static inline ts_refusal ts_refuse(uint8_t code, uint32_t detail) {
-    const ts_refusal refusal = {code, detail};
-    return refusal;
-}
-
 /* The text that goes with a code. */
 const char *ts_link_error_text(uint8_t code);
 

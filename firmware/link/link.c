@@ -123,6 +123,9 @@ static void hello(ts_link *l, const ts_frame *f) {
     l->profile = 0;
     ts_switcher_init(&l->switcher);
     ts_link_use(l, 0);
+    if (l->application->begin != NULL) {
+        l->application->begin(l);
+    }
     answer(l, f, (ts_refusal){TS_LINK_OK, 0});
 }
 
@@ -212,9 +215,9 @@ static void check_speed(ts_link *l) {
     }
 }
 
-void ts_link_init(ts_link *l, const char *app) {
+void ts_link_init(ts_link *l, const ts_application *application) {
     memset(l, 0, sizeof *l);
-    l->app = app;
+    l->application = application;
     l->baud = TS_LINK_BAUD;
     l->decoder.buffer = l->frame;
     l->decoder.capacity = sizeof l->frame;

@@ -1,6 +1,7 @@
 /* The board's end of the link: receives frames, runs the engine on the rows in them, answers.
  *
- * Use:   ts_link_init(&link, "image");
+ * Use:   static const ts_application application = {.name = "image"};
+ *        ts_link_init(&link, &application);
  *        for (;;) { if (!ts_link_poll(&link) && !ts_tasks_idle()) board_idle(); board_watchdog_kick(); }
  *
  * Works on firmware/boards/board.h, the generated model table and the engine; no allocation, no waiting.
@@ -8,6 +9,7 @@
 #ifndef LINK_H
 #define LINK_H
 
+#include "application.h"
 #include "codec.h"
 #include "protocol.h"
 #include "switcher.h"
@@ -29,7 +31,7 @@ typedef struct ts_image {
 } ts_image;
 
 typedef struct ts_link {
-    const char *app; /* for hello */
+    const ts_application *application;
     ts_image image;
     ts_switcher switcher;
     uint64_t heard;   /* board_cycles() at the last frame, change of speed, or first strange byte */
@@ -47,8 +49,8 @@ typedef struct ts_link {
     uint8_t answer[TS_LINK_BODY]; /* last answer, to be sent again if it gets lost */
 } ts_link;
 
-/* Begins without a session and announces the start. `app` is ASCII and stays valid. */
-void ts_link_init(ts_link *link, const char *app);
+/* Begins without a session and announces the start. `application` stays valid. */
+void ts_link_init(ts_link *link, const ts_application *application);
 
 /* Handles what has arrived; computes as far as that allows. Returns 1 if something had arrived, else 0. */
 int ts_link_poll(ts_link *link);

@@ -34,6 +34,12 @@ enum ts_link_type {
     TS_LINK_LIMITS = 0x11,
     TS_LINK_NEXT = 0x12,
     TS_LINK_STATUS = 0x13,
+    TS_LINK_GESTURE = 0x14,
+    TS_LINK_SMOOTHING = 0x15,
+    TS_LINK_SOURCE = 0x16,
+    TS_LINK_PUSH = 0x17,
+    TS_LINK_RESULTS = 0x18,
+    TS_LINK_MOTION = 0x19,
     TS_LINK_ANSWER = 0x80, /* + the command's type */
     TS_LINK_BOOT = 0xC0,
     TS_LINK_LOST = 0xC1,
@@ -61,6 +67,8 @@ enum ts_link_error {
     TS_LINK_ERR_MEMORY = 17,
     TS_LINK_ERR_GROUP = 18,
     TS_LINK_ERR_RAM = 19,
+    TS_LINK_ERR_SENSOR = 20,
+    TS_LINK_ERR_RATE = 21,
 };
 
 enum ts_link_state {

@@ -106,7 +106,7 @@ class Client:
 
         ``policy.option`` is an entry of the model table. Forgets what the policy before remembered.
         """
-        self._send(requests.policy(policy, priority))
+        self.send(requests.policy(policy, priority))
 
     def task(self, slot: int, priority: int, cpu: float, ram: int = 0) -> int:
         """Gives the board other work to do; returns the bytes of RAM that it is granted now.
@@ -115,11 +115,11 @@ class Client:
         the task. Tasks of a priority above that of inference interrupt it. What a frame under way uses is not
         granted; that follows at the next frame.
         """
-        return int.from_bytes(self._send(requests.task(slot, priority, cpu, ram)), "little")
+        return int.from_bytes(self.send(requests.task(slot, priority, cpu, ram)), "little")
 
     def limits(self, deadline_us: int = 0, battery: float | None = None) -> None:
         """Time that a frame may take to compute (0: any), charge of the battery (None: by supply voltage)."""
-        self._send(requests.limits(deadline_us, battery))
+        self.send(requests.limits(deadline_us, battery))
 
     def next(self, group: int = 0, again: bool = False) -> Decision:
         """Lets the board choose the entry for the next frame of a group of the table; it is selected.
@@ -138,7 +138,8 @@ class Client:
         self._board()
         return Status.unpack(self._channel.command(Type.STATUS), self._board().clock_hz)
 
-    def _send(self, request: Request) -> bytes:
+    def send(self, request: Request) -> bytes:
+        """Sends a command of ``tinyswitch.link.requests`` or ``.gesture``; returns its answer's payload."""
         self._board()
         return self._channel.command(*request)
 

@@ -36,6 +36,12 @@ class Type(IntEnum):
     LIMITS = 0x11
     NEXT = 0x12
     STATUS = 0x13
+    GESTURE = 0x14
+    SMOOTHING = 0x15
+    SOURCE = 0x16
+    PUSH = 0x17
+    RESULTS = 0x18
+    MOTION = 0x19
     ANSWER = 0x80  # + the command's type
     BOOT = 0xC0
     LOST = 0xC1
@@ -64,6 +70,8 @@ class ErrorCode(IntEnum):
     MEMORY = 17
     GROUP = 18
     RAM = 19
+    SENSOR = 20
+    RATE = 21
 
 
 TASK_SLOTS = 8
@@ -88,7 +96,7 @@ class BoardInfo:
 
     @classmethod
     def unpack(cls, payload: bytes) -> BoardInfo:
-        cursor = _Cursor(payload)
+        cursor = Cursor(payload)
         _, cause, n_models, clock_hz, arena_bytes, rx_bytes, payload_bytes = cursor.take("<BBHIIIH")
         board, firmware, app, fault = (cursor.string() for _ in range(4))
         return cls(
@@ -122,7 +130,7 @@ class ModelInfo:
     @classmethod
     def unpack(cls, payload: bytes) -> tuple[ModelInfo, int]:
         """With those outputs that the payload holds; and how many outputs the model has."""
-        cursor = _Cursor(payload)
+        cursor = Cursor(payload)
         index, crc, macs, arena_bytes, activation_bytes, weight_bytes = cursor.take("<HIIIII")
         tensor = cursor.tensor()
         (n_outputs,) = cursor.take("<H")
@@ -171,7 +179,7 @@ class State:
 
     @classmethod
     def unpack(cls, payload: bytes) -> State:
-        return cls(*_Cursor(payload).take("<BBI"))
+        return cls(*Cursor(payload).take("<BBI"))
 
 
 @dataclass(frozen=True)
@@ -185,7 +193,7 @@ class Refusal:
 
     @classmethod
     def unpack(cls, payload: bytes) -> Refusal:
-        cursor = _Cursor(payload)
+        cursor = Cursor(payload)
         kind, code, detail = cursor.take("<BBI")
         return cls(kind, code, detail, cursor.rest().decode("ascii", "replace"))
 
@@ -205,7 +213,7 @@ class Summary:
 
     @classmethod
     def unpack(cls, payload: bytes) -> Summary:
-        cursor = _Cursor(payload)
+        cursor = Cursor(payload)
         *fields, n_top = cursor.take("<QQIIIIB")
         top5 = [cursor.take("<Ih") for _ in range(n_top)]
         return cls(*fields, top5, cursor.rest())
@@ -222,7 +230,7 @@ class Stages:
 
     @classmethod
     def unpack(cls, payload: bytes) -> Stages:
-        cursor = _Cursor(payload)
+        cursor = Cursor(payload)
         overhead, count = cursor.take("<IH")
         pairs = [cursor.take("<II") for _ in range(len(cursor.rest()) // 8)]
         return cls(overhead, count, [ticks for ticks, _ in pairs], [steps for _, steps in pairs])
@@ -241,7 +249,7 @@ class EntryInfo:
 
     @classmethod
     def unpack(cls, payload: bytes) -> EntryInfo:
-        index, cycles, accuracy, energy, group, stages = _Cursor(payload).take("<HIHBBH")
+        index, cycles, accuracy, energy, group, stages = Cursor(payload).take("<HIHBBH")
         return cls(index, cycles, accuracy / 10_000 if accuracy else None, energy, group, stages)
 
 
@@ -259,7 +267,7 @@ class Decision:
 
     @classmethod
     def unpack(cls, payload: bytes, clock_hz: int) -> Decision:
-        cursor = _Cursor(payload)
+        cursor = Cursor(payload)
         entry, reason, flags, predicted_us = cursor.take("<HBBI")
         budget = cursor.budget(clock_hz)
         (ticks,) = cursor.take("<I")
@@ -283,7 +291,7 @@ class Status:
 
     @classmethod
     def unpack(cls, payload: bytes, clock_hz: int) -> Status:
-        cursor = _Cursor(payload)
+        cursor = Cursor(payload)
         ticks, stolen, yielded, entry, switches = cursor.take("<QQQHI")
         budget = cursor.budget(clock_hz)
         supply_mv, damaged = cursor.take("<II")
@@ -293,7 +301,7 @@ class Status:
 
 def unpack_boot(payload: bytes) -> str:
     """Why the board restarted, with the fault handler's report."""
-    cursor = _Cursor(payload)
+    cursor = Cursor(payload)
     (cause,) = cursor.take("<B")
     fault = cursor.string()
     return describe_reset(reset_cause(cause), fault)
@@ -320,7 +328,7 @@ def split_outputs(data: bytes, infos: list[TensorInfo]) -> list[np.ndarray]:
 _TENSOR = struct.Struct("<HHHBxfi")
 
 
-class _Cursor:
+class Cursor:
     """Reads a payload from the front; a payload that is too short is a LinkError."""
 
     def __init__(self, payload: bytes):
