@@ -157,7 +157,7 @@ def tasks():
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
     """Benchmarks without a board: ``too_large`` names models that do not fit, ``wrong`` those that err."""
-    state = SimpleNamespace(too_large=set(), wrong=set(), models=[DIGITS])
+    state = SimpleNamespace(too_large=set(), wrong=set(), models=[DIGITS], unit="instructions")
 
     def one(board, port, model, count, seed, known, log):
         if model.stem in state.too_large:
@@ -166,6 +166,9 @@ def fake(monkeypatch, tmp_path):
             "model": model.stem,
             "count": count,
             "identical_outputs": 0 if model.stem in state.wrong else count,
+            "board": board,
+            "unit": state.unit,
+            "ticks": 1234,
         }
 
     monkeypatch.setattr(evaluating, "_bench", one)
@@ -186,6 +189,23 @@ def test_what_does_not_fit_is_left_out(fake, tasks, capfd):
     assert "large: does not fit" in capfd.readouterr().err
     code, line = failure(capfd, tasks.bench, board="stm32f746", models="large.tflite,digits.tflite")
     assert (code, line) == (1, "left out, since they do not fit stm32f746: large")
+
+
+@pytest.mark.parametrize("unit", ["cycles", "instructions", "ns"])
+def test_a_family_remembers_what_it_takes(fake, tasks, tmp_path, monkeypatch, unit):
+    """The next build has it in its model table; the native board's nanoseconds are this machine's alone."""
+    shipped = ROOT / "models" / "families" / "digits"
+    content = json.loads((shipped / "record.json").read_text())
+    for row in content["subnets"]:
+        row["cycles"] = row["instructions"] = {}
+    (tmp_path / "record.json").write_text(json.dumps(content))
+    monkeypatch.setattr(target, "made_family", lambda family, log: tmp_path)
+    fake.models, fake.wrong, fake.unit = [tmp_path / "full.tflite", tmp_path / "w50.tflite"], {"w50"}, unit
+    with pytest.raises(SystemExit):
+        tasks.bench.body(None, "stm32f746", family="digits")
+    entries = target.entries(target.Choice(family="digits"), "stm32f746", print)
+    assert [entry.cycles for entry in entries] == [None if unit == "ns" else 1234, None, None, None]
+    assert target.entries(target.Choice(family="digits"), "native", print)[0].cycles is None
 
 
 def test_wrong_answers_fail(fake, tasks, capfd):

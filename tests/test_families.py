@@ -288,15 +288,19 @@ def test_a_byte_that_differs_is_found(made, tmp_path):
         proof.prove(paths)
 
 
-def test_cycles_are_noted(made, tmp_path):
+def test_cost_is_noted_by_board_and_unit(made, tmp_path):
     _, found = made
     record.write(tmp_path, found)
-    record.note_cycles(tmp_path, "stm32f746", {"all": 1000, "r16": 500})
-    record.note_cycles(tmp_path, "native", {"all": 7})
-    rows = {row.name: row.cycles for row in record.read(tmp_path).subnets}
-    assert rows["all"] == {"stm32f746": 1000, "native": 7} and rows["skip"] == {}
+    record.note(tmp_path, "stm32f746", "cycles", {"all": 1000, "r16": 500})
+    record.note(tmp_path, "stm32f746", "instructions", {"all": 900, "skip": 300})
+    record.note(tmp_path, "nano33ble", "instructions", {"all": 7})
+    rows = {row.name: row for row in record.read(tmp_path).subnets}
+    assert rows["all"].cycles == {"stm32f746": 1000}
+    assert rows["all"].instructions == {"stm32f746": 900, "nano33ble": 7}
+    costs = [rows[name].cost("stm32f746") for name in ("all", "r16", "skip", "cut")]
+    assert costs == [1000, 500, 300, None]  # real cycles before counted instructions
     with pytest.raises(TinyswitchError, match="no sub-network 'other'"):
-        record.note_cycles(tmp_path, "native", {"other": 7})
+        record.note(tmp_path, "stm32f746", "cycles", {"other": 7})
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"subnets": [{"name": 1}]}', "\xff"])

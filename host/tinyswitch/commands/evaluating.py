@@ -18,6 +18,7 @@ from tinyswitch.evaluate.display import board_table, host_table, verify_table, w
 from tinyswitch.evaluate.images import Dataset
 from tinyswitch.evaluate.journal import write_json
 from tinyswitch.evaluate.target import Choice
+from tinyswitch.families import record
 from tinyswitch.firmware import Build, project
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def bench_models(
             missing.append(model.stem)
             continue
         write_json(folder / "bench.json", records)  # after each: an interruption leaves what there is
+        if choice.family and (model.parent / record.FILE).exists():
+            _note_cost(model, records[-1], log)
         for table in bench_display.parts_tables(records[-1], stages):
             console.print(table)
     if records:
@@ -146,6 +149,18 @@ def bench_models(
         bench_plot.draw(records, folder)
         log(f"results and pictures: {folder}")
     _check_bench(board, folder, records, missing, asked=choice.given)
+
+
+def _note_cost(model: Path, measured: Mapping[str, Any], log: Log) -> None:
+    """What a sub-network takes goes into its family's record, and so into the next model table.
+
+    Not of the native board: nanoseconds are this machine's alone.
+    """
+    unit = measured["unit"]
+    if unit == "ns" or measured["identical_outputs"] != measured["count"]:
+        return
+    record.note(model.parent, measured["board"], unit, {model.stem: measured["ticks"]})
+    log(f"{model.parent / record.FILE}: {model.stem}: {measured['ticks']:,} {unit} on {measured['board']}")
 
 
 def _check_bench(

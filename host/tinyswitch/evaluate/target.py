@@ -56,14 +56,12 @@ def models(choice: Choice, log: Callable[[str], None]) -> list[Path]:
 
 
 def entries(choice: Choice, board: str, log: Callable[[str], None]) -> list[Entry]:
-    """The same as entries of a model table: with the accuracy and the cycles on ``board`` that are known."""
+    """The same as entries of a model table: with the accuracy and the cost on ``board`` that are known."""
     from tinyswitch.firmware import Entry
 
     if not choice.family or choice.net or choice.models:
         return [Entry(path) for path in models(choice, log)]
-    return [
-        Entry(path, row.accuracy, row.cycles.get(board)) for path, row in family_members(choice.family, log)
-    ]
+    return [Entry(path, row.accuracy, row.cost(board)) for path, row in family_members(choice.family, log)]
 
 
 def family_members(text: str, log: Callable[[str], None]) -> list[tuple[Path, Row]]:

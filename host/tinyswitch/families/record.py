@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,7 +29,12 @@ class Row:
     channels: int  # all that have an entry in a table
     own_channels: int  # of these, those of tables that no sub-network before it has
     table_bytes: int  # of these, 8 a channel
-    cycles: dict[str, int] = field(default_factory=dict)  # board -> of one inference
+    cycles: dict[str, int] = field(default_factory=dict)  # board -> of one inference, on a real one
+    instructions: dict[str, int] = field(default_factory=dict)  # board -> of one inference, on a virtual one
+
+    def cost(self, board: str) -> int | None:
+        """What one inference takes on ``board``: cycles, else instructions, its virtual board's cycles."""
+        return self.cycles.get(board, self.instructions.get(board))
 
 
 @dataclass(frozen=True)
@@ -71,15 +77,18 @@ def read(folder: Path) -> Record:
         raise TinyswitchError(f"{path}: not the record of a family: {reason}") from None
 
 
-def note_cycles(folder: Path, board: str, cycles: dict[str, int]) -> Record:
-    """Adds the cycles of one inference on ``board``, by the sub-network's name; returns the new record."""
+def note(folder: Path, board: str, unit: str, ticks: Mapping[str, int]) -> Record:
+    """Adds what one inference takes on ``board``, by the sub-network's name; returns the new record.
+
+    ``unit``: cycles (of a real board) or instructions (of a virtual one), which are kept apart.
+    """
     record = read(folder)
     known = {row.name for row in record.subnets}
-    for name in cycles:
+    for name in ticks:
         if name not in known:
             raise TinyswitchError(f"{folder / FILE}: no sub-network {name!r}; there are: {', '.join(known)}")
     rows = tuple(
-        replace(row, cycles=row.cycles | {board: int(cycles[row.name])}) if row.name in cycles else row
+        replace(row, **{unit: getattr(row, unit) | {board: ticks[row.name]}}) if row.name in ticks else row
         for row in record.subnets
     )
     record = replace(record, subnets=rows)
