@@ -51,10 +51,10 @@ def test_auto_without_a_board_is_virtual_and_says_so(
 ):
     plug_in(monkeypatch)
     virtual = pytest.importorskip("tinyswitch.boards.virtual")
-    monkeypatch.setattr(virtual, "VirtualBoard", lambda elf: ("virtual", elf))
-    assert connect("stm32f746", "auto", BUILD) == ("virtual", "firmware.elf")
+    monkeypatch.setattr(virtual, "VirtualBoard", lambda elf, name: ("virtual", name, elf))
+    assert connect("stm32f746", "auto", BUILD) == ("virtual", "stm32f746", "firmware.elf")
     assert capsys.readouterr().err == "no board is plugged in: using the virtual board\n"
-    assert connect("stm32f746", "virtual", BUILD) == ("virtual", "firmware.elf")
+    assert connect("stm32f746", "virtual", BUILD) == ("virtual", "stm32f746", "firmware.elf")
     assert capsys.readouterr().err == ""
 
 

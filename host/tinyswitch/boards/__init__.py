@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tinyswitch.boards import names
 from tinyswitch.boards.board import Board
 from tinyswitch.boards.native import NativeBoard
 from tinyswitch.boards.real import RealBoard, find
@@ -22,18 +23,18 @@ def connect(board: str, port: str, build: Build) -> Board:
     ``auto`` is the board that is plugged in, else the virtual one that runs ``build``'s firmware. A native
     board has no port. Raises TinyswitchError for a board or a port that there cannot be.
     """
-    if board == "native":
+    if board == names.NATIVE:
         if port not in ("auto", "virtual"):
             raise TinyswitchError(f"--port {port}: a native board is a program and has none; leave it out")
         return NativeBoard(build.elf)
-    if board != "stm32f746":
-        raise TinyswitchError(f"--board {board}: no such board; there are stm32f746 and native")
+    if board not in names.EMBEDDED:
+        raise TinyswitchError(f"--board {board}: no such board; there are {names.listed()}")
     if port == "auto":
         port = _plugged_in() or "virtual"
     if port == "virtual":
         from tinyswitch.boards.virtual import VirtualBoard  # loads the emulator
 
-        return VirtualBoard(build.elf)
+        return VirtualBoard(build.elf, board)
     return RealBoard(board, port)
 
 

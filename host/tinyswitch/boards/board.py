@@ -18,7 +18,7 @@ class Board(ABC):
     The context manager only closes what was opened.
     """
 
-    name: str  # "stm32f746" | "native"
+    name: str  # "stm32f746" | "nano33ble" | ... ; tinyswitch.boards.names
     kind: str  # "real" | "virtual" | "native"
     cycle_model: str  # one sentence for reports: how its cycle counter advances
     counts_instructions: bool = False  # True: a cycle is exactly one instruction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import signal
 import subprocess
@@ -38,7 +39,7 @@ class PtyBoard(Board):
         """One more process for each other core."""
         boards = []
         for _ in range((os.cpu_count() or 1) - 1):
-            board = type(self).__new__(type(self))
+            board = copy.copy(self)
             PtyBoard.__init__(board, self.argv)
             boards.append(board)
         return boards

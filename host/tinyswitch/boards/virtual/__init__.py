@@ -6,23 +6,37 @@ import sys
 from pathlib import Path
 
 from tinyswitch.boards.pty import PtyBoard
-from tinyswitch.boards.virtual.chip import SUPPLY_MV
+from tinyswitch.boards.virtual.chip import Options
 
 
 class VirtualBoard(PtyBoard):
-    """The STM32F746 with the firmware ``elf``, in a process of its own, its USART1 on a pseudo-terminal.
+    """The board ``name`` with the firmware ``elf``, in a process of its own, its link on a pseudo-terminal.
 
     :meth:`failure` says, once it has stopped by itself, what the firmware did wrong: the address, the program
     counter and the function.
     """
 
-    name = "stm32f746"
     kind = "virtual"
     cycle_model = "virtual board: one cycle per instruction executed; not a timing of the real chip"
     counts_instructions = True
 
-    def __init__(self, elf: Path, supply_mv: int = SUPPLY_MV):
-        """``supply_mv``: the chip's supply voltage, which the firmware can measure."""
+    def __init__(self, elf: Path, name: str = "stm32f746", options: Options | None = None):
+        """``name``: a key of :data:`tinyswitch.boards.virtual.registry.CHIPS`."""
+        self.name = name
         super().__init__(
-            [sys.executable, "-m", "tinyswitch.boards.virtual", elf, "--supply-mv", str(supply_mv)]
+            [sys.executable, "-m", "tinyswitch.boards.virtual", "--board", name, *_words(options), elf]
         )
+
+
+def _words(options: Options | None) -> list[str]:
+    """The command line that says ``options``."""
+    if options is None:
+        return []
+    words = ["--supply-mv", str(options.supply_mv)]
+    if options.motion:
+        words += ["--motion", str(options.motion)]
+    if options.motion_fast:
+        words += ["--motion-fast"]
+    if options.sensor_fault:
+        words += ["--sensor-fault", options.sensor_fault]
+    return words

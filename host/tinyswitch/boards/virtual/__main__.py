@@ -1,4 +1,5 @@
-"""``python -m tinyswitch.boards.virtual ELF``: the UART is on stdin and stdout, diagnostics on stderr.
+"""``python -m tinyswitch.boards.virtual --board NAME ELF``: the board's link is on stdin and stdout,
+diagnostics on stderr.
 
 Exits with 0 when stdin has ended and the firmware is idle, with 1 and one line when it did something illegal.
 """
@@ -10,39 +11,54 @@ import signal
 import sys
 from pathlib import Path
 
-from tinyswitch.boards.virtual.chip import SUPPLY_MV
+from tinyswitch.boards.virtual.chip import SUPPLY_MV, Chip, Options
 from tinyswitch.boards.virtual.errors import EndOfInput, Halt
 from tinyswitch.boards.virtual.firmware import Firmware
 from tinyswitch.boards.virtual.line import Line
 from tinyswitch.boards.virtual.machine import Machine
-from tinyswitch.boards.virtual.stm32f746 import STM32F746
+from tinyswitch.boards.virtual.registry import CHIPS
 from tinyswitch.errors import TinyswitchError
 
-SUPPLY_LIMITS = (1710, 3600)  # data sheet DS10916, general operating conditions; mV
 
-
-def _supply(text: str) -> int:
-    low, high = SUPPLY_LIMITS
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"{text} isn't a supply voltage of {low} to {high} mV")
-    return int(text)
-
-
-def main(arguments: list[str] | None = None) -> int:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tinyswitch.boards.virtual", description=__doc__)
-    parser.add_argument("elf", type=Path, help="firmware for the STM32F746G-DISCO")
+    parser.add_argument("elf", type=Path, help="firmware for the board")
     parser.add_argument(
-        "--supply-mv", type=_supply, default=SUPPLY_MV, help="supply voltage, 1710 to 3600 mV; %(default)s"
+        "--board", choices=sorted(CHIPS), default="stm32f746", help="which board; %(default)s"
     )
-    options = parser.parse_args(arguments)
+    parser.add_argument("--supply-mv", default=str(SUPPLY_MV), help="supply voltage; %(default)s")
+    parser.add_argument("--motion", type=Path, help="recording that is played into the motion sensor")
+    parser.add_argument(
+        "--motion-fast", action="store_true", help="play it as fast as this machine can, not in real time"
+    )
+    parser.add_argument(
+        "--sensor-fault", metavar="KIND", help="motion sensor: absent, hang@SECOND or silent@SECOND-SECOND"
+    )
+    return parser
+
+
+def _options(parser: argparse.ArgumentParser) -> tuple[Path, Chip, Options]:
+    given = parser.parse_args()
+    chip = CHIPS[given.board]
+    low, high = chip.supply_limits
+    if not given.supply_mv.isdecimal() or not low <= int(given.supply_mv) <= high:
+        parser.error(f"{given.supply_mv} isn't a supply voltage of {low} to {high} mV")
+    if (given.motion or given.motion_fast or given.sensor_fault) and not chip.motion_sensor:
+        parser.error(f"--board {given.board} has no motion sensor: leave --motion and --sensor-fault out")
+    options = Options(int(given.supply_mv), given.motion, given.motion_fast, given.sensor_fault)
+    return given.elf, chip, options
+
+
+def main() -> int:
+    elf, chip, options = _options(_parser())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     line = Line(sys.stdin.fileno(), sys.stdout.fileno())
     try:
-        Machine(STM32F746, Firmware(options.elf), line, options.supply_mv).run()
+        Machine(chip, Firmware(elf), line, options).run()
     except EndOfInput:
         return 0
     except Halt as halt:
-        print(f"virtual {STM32F746.name} stopped: {halt}", file=sys.stderr)
+        print(f"virtual {chip.name} stopped: {halt}", file=sys.stderr)
         return 1
     except TinyswitchError as error:
         print(error, file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from unicorn import arm_const as reg
 
-from tinyswitch.boards.virtual.chip import SUPPLY_MV, Chip
+from tinyswitch.boards.virtual.chip import Chip, Options
 from tinyswitch.boards.virtual.cortexm.exceptions import Exceptions, Fault
 from tinyswitch.boards.virtual.counter import DIVIDES_BY_ZERO
 from tinyswitch.boards.virtual.cpu import Access, Cpu, Stop
@@ -43,16 +43,21 @@ class Machine:
 
     clocks: Clocks  # set by the chip's clock controller
 
-    def __init__(self, chip: Chip, firmware: Firmware, line: Line, supply_mv: int = SUPPLY_MV):
+    def __init__(self, chip: Chip, firmware: Firmware, line: Line, options: Options | None = None):
         self.chip, self.firmware, self.line = chip, firmware, line
-        self.supply_mv = supply_mv
+        self.options = options or Options()
+        self.supply_mv = self.options.supply_mv
+        self.heard_at = 0.0  # emulated second at which the host's latest bytes were fetched
         self.cpu = Cpu(chip, self._read, self._write)
-        self._skipped = 0
+        self._skipped = 0  # cycles that passed without instructions
+        self._slept = 0  # those of them in sleep
+        self.sleeping = False
         self._accessing = False
         self._halt: Halt | None = None
         self._reset: str | None = None
         self._epoch = (0, 0.0)  # time at which the clock's speed last changed, in cycles and seconds
-        self.exceptions = Exceptions(self.cpu, chip.boot)
+        self.boot = _boot_address(chip, firmware)
+        self.exceptions = Exceptions(self.cpu, self.boot)
         self.peripherals = chip.peripherals(self)
         self._timed = [p for p in self.peripherals if type(p).advance is not Peripheral.advance]
         self._pages = _by_address(self.peripherals)
@@ -90,6 +95,8 @@ class Machine:
             self.exceptions.reset()
         except Halt as halt:
             raise TinyswitchError(f"{self.firmware.path}: {halt}; link it for {self.chip.name}") from None
+        if self.chip.handover and self.boot != self.chip.boots[0]:
+            self.chip.handover(self)
 
     def request_reset(self, cause: str) -> None:
         """The chip resets before the next block; RAM keeps its contents. ``cause``: see :class:`Clocks`."""
@@ -108,6 +115,10 @@ class Machine:
     def now(self) -> int:
         """Cycles since power-up; exact, also in the middle of a block."""
         return self.instructions() + self._skipped
+
+    def awake(self) -> int:
+        """Cycles since power-up in which the processor didn't sleep."""
+        return self.now() - self._slept
 
     def instructions(self) -> int:
         """Instructions completed since power-up; exact."""
@@ -131,7 +142,10 @@ class Machine:
 
     def skip_to(self, time: int) -> None:
         """Lets time pass without instructions: the processor would only wait anyway."""
-        self._skipped += max(0, time - self.now())
+        cycles = max(0, time - self.now())
+        self._skipped += cycles
+        if self.sleeping:
+            self._slept += cycles
         self._set_deadline()
 
     def poll_until(self, time: int) -> None:
@@ -216,6 +230,13 @@ class Machine:
     def _sleep(self) -> None:
         """WFI: time passes until an interrupt is pending. Emulated time keeps to the wall's clock while
         there is nothing from the host, and jumps while there is."""
+        self.sleeping = True
+        try:
+            self._pass_sleep()
+        finally:
+            self.sleeping = False
+
+    def _pass_sleep(self) -> None:
         while True:
             self.catch_up()
             self.line.flush()
@@ -247,6 +268,13 @@ class Machine:
 
     # Peripherals
 
+    def hear(self) -> bytes:
+        """What the host has sent, maybe nothing: for the peripheral at whose pins it is."""
+        data = self.line.read()
+        if data:
+            self.heard_at = self.seconds()
+        return data
+
     def _read(self, address: int, size: int) -> int:
         return self._access(address, size, None) or 0
 
@@ -272,7 +300,7 @@ class Machine:
         return None
 
     def _dispatch(self, address: int, size: int, value: int | None) -> int | None:
-        peripheral = self._find(address)
+        peripheral = self.find(address)
         if peripheral is None:
             raise Refused("the chip has no memory or register there that this model knows")
         if peripheral.clock and not self.clocks.enabled(*peripheral.clock):
@@ -283,7 +311,8 @@ class Machine:
         peripheral.write(address - peripheral.base, size, value)
         return None
 
-    def _find(self, address: int) -> Peripheral | None:
+    def find(self, address: int) -> Peripheral | None:
+        """The peripheral that has that address."""
         for peripheral in self._pages.get(address >> 10, ()):
             if peripheral.base <= address < peripheral.base + peripheral.size:
                 return peripheral
@@ -309,6 +338,14 @@ class Machine:
         pc = "" if access.kind == "execution" else f" pc 0x{access.pc:08x} in {self.where(access.pc)},"
         lr = self.cpu[reg.UC_ARM_REG_LR]
         return f"{what} 0x{access.address:08x}: {reason};{pc} called from {self.where(lr - 2)}"
+
+
+def _boot_address(chip: Chip, firmware: Firmware) -> int:
+    """Where the firmware's vector table is; the chip's own place if the firmware isn't for this chip."""
+    starts = [(s.load, s.load + len(s.data)) for s in firmware.segments]
+    return next(
+        (boot for boot in chip.boots if any(start <= boot < end for start, end in starts)), chip.boots[0]
+    )
 
 
 def _by_address(peripherals: list[Peripheral]) -> dict[int, list[Peripheral]]:

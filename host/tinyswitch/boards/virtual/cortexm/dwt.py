@@ -14,7 +14,8 @@ FOUR_COMPARATORS = 4 << 28
 
 class Dwt(Peripheral):
     """CYCCNT advances by one per instruction: there is no model of the pipeline, caches and flash. Like the
-    chip's it stands while the processor sleeps."""
+    chip's it stands while the processor sleeps. ``lock``: it must be unlocked through LAR first; where the
+    processor has no lock, LAR takes no effect."""
 
     name = "DWT"
     base = 0xE0001000
@@ -26,15 +27,15 @@ class Dwt(Peripheral):
         0xFB4: Register("LSR", 3),
     }
 
-    def __init__(self, machine, demcr: Peripheral, trcena: int):
-        self._demcr, self._trcena = demcr, trcena
+    def __init__(self, machine, demcr: Peripheral, trcena: int, *, lock: bool):
+        self._demcr, self._trcena, self._lock = demcr, trcena, lock
         super().__init__(machine)
 
     def reset(self) -> None:
         super().reset()
         self._held = 0  # what the counter shows while it stands
         self._count(False, 0)
-        self._locked = True
+        self._locked = self._lock
 
     def _check(self) -> None:
         if not self._demcr.values["DEMCR"] & self._trcena:
@@ -68,7 +69,7 @@ class Dwt(Peripheral):
         self._count(self._running(), value)
 
     def write_LAR(self, value: int) -> None:
-        self._locked = value != UNLOCK
+        self._locked = self._lock and value != UNLOCK
 
     def read_LSR(self) -> int:
-        return 1 | (2 if self._locked else 0)
+        return (1 if self._lock else 0) | (2 if self._locked else 0)

@@ -1,4 +1,5 @@
-"""System control block, cache maintenance, FPU control, debug enable (PM0253, 4.3 to 4.8)."""
+"""System control block, cache maintenance, FPU control, debug enable (ARM DDI 0403E, B3.2; ARM 100166, 4.1;
+PM0253, 4.3 to 4.8)."""
 
 from __future__ import annotations
 
@@ -19,18 +20,18 @@ SHCSR_ENABLES = 7 << 16
 
 
 class Scb(Peripheral):
-    """0xE000ED00 to 0xE000EFFF, except what MPU has."""
+    """A Cortex-M4's: 0xE000ED00 to 0xE000ED8F. ``bits``: of priority, as in the NVIC."""
 
     name = "SCB"
     base = 0xE000ED00
     size = 0x90
     registers: ClassVar = {
-        0x00: Register("CPUID", 0x411FC271),  # Cortex-M7 r1p1
+        0x00: Register("CPUID", 0x410FC241),  # Cortex-M4 r0p1
         0x04: Register("ICSR", 0, 0x9E000000, 0x00C1FFFF),
         0x08: Register("VTOR", 0, 0xFFFFFF80),
         0x0C: Register("AIRCR", KEY_READ << 16, ALL),
         0x10: Register("SCR", 0, 0x14),  # SLEEPDEEP would stop clocks: not modelled
-        0x14: Register("CCR", CCR_BP | CCR_STKALIGN, CCR_IC | CCR_DC | CCR_DIV_0_TRP),
+        0x14: Register("CCR", CCR_STKALIGN, CCR_DIV_0_TRP),
         0x18: Register("SHPR1", 0, 0x00F0F0F0, narrow=True),
         0x1C: Register("SHPR2", 0, 0xF0000000, narrow=True),
         0x20: Register("SHPR3", 0, 0xF0F000F0, narrow=True),
@@ -40,17 +41,16 @@ class Scb(Peripheral):
         0x30: Register("DFSR", 0, 0x1F),
         0x34: Register("MMFAR", 0, ALL),
         0x38: Register("BFAR", 0, ALL),
-        0x78: Register("CLIDR", 0x09000003),
-        0x7C: Register("CTR", 0x8303C003),
-        0x80: Register("CCSIDR"),
-        0x84: Register("CSSELR", 0, 1),
         0x88: Register("CPACR", 0, CPACR_FPU),
     }
-    CACHES = (0xF003E019, 0xF007E009)  # 4 KiB data, 4 ways; 4 KiB instructions, 2 ways (PM0253, 4.5.3)
+
+    def __init__(self, machine, bits: int):
+        self._mask = 0xFF << 8 - bits & 0xFF
+        super().__init__(machine)
 
     def reset(self) -> None:
         super().reset()
-        self.values["VTOR"] = self.machine.chip.boot
+        self.values["VTOR"] = self.machine.boot
         self.machine.cpu.set_trap(DIVIDES_BY_ZERO, False)
 
     def read_ICSR(self) -> int:
@@ -84,13 +84,14 @@ class Scb(Peripheral):
             self.machine.request_reset("software")
 
     def write_CCR(self, value: int) -> None:
-        self.values["CCR"] = value & (CCR_IC | CCR_DC | CCR_DIV_0_TRP) | CCR_BP | CCR_STKALIGN
+        register = self.registers[0x14]
+        self.values["CCR"] = value & register.writable | register.reset
         self.machine.cpu.set_trap(DIVIDES_BY_ZERO, bool(value & CCR_DIV_0_TRP))
 
     def _set_priorities(self, name: str, first: int, value: int) -> None:
-        self.values[name] = value
+        self.values[name] = value & self._mask * 0x01010101
         for i in range(4):
-            self.machine.exceptions.priority[first + i] = value >> 8 * i & 0xF0
+            self.machine.exceptions.priority[first + i] = value >> 8 * i & self._mask
         self.machine.cpu.request_stop()
 
     def write_SHPR1(self, value: int) -> None:
@@ -123,9 +124,6 @@ class Scb(Peripheral):
     def write_HFSR(self, value: int) -> None:
         self.machine.exceptions.hfsr &= ~value
 
-    def read_CCSIDR(self) -> int:
-        return self.CACHES[self.values["CSSELR"] & 1]
-
     def write_CPACR(self, value: int) -> None:
         if value & CPACR_FPU not in (0, CPACR_FPU):
             raise Refused(
@@ -133,6 +131,24 @@ class Scb(Peripheral):
             )
         self.values["CPACR"] = value & CPACR_FPU
         self.machine.exceptions.allow_fpu(value & CPACR_FPU == CPACR_FPU)
+
+
+class ScbM7(Scb):
+    """A Cortex-M7's: it has caches too. They are the STM32F746's."""
+
+    registers: ClassVar = {
+        **Scb.registers,
+        0x00: Register("CPUID", 0x411FC271),  # Cortex-M7 r1p1
+        0x14: Register("CCR", CCR_BP | CCR_STKALIGN, CCR_IC | CCR_DC | CCR_DIV_0_TRP),
+        0x78: Register("CLIDR", 0x09000003),
+        0x7C: Register("CTR", 0x8303C003),
+        0x80: Register("CCSIDR"),
+        0x84: Register("CSSELR", 0, 1),
+    }
+    CACHES = (0xF003E019, 0xF007E009)  # 4 KiB data, 4 ways; 4 KiB instructions, 2 ways (PM0253, 4.5.3)
+
+    def read_CCSIDR(self) -> int:
+        return self.CACHES[self.values["CSSELR"] & 1]
 
 
 class CoreDebug(Peripheral):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tinyswitch.boards.virtual.cortexm.exceptions import SYS_TICK
+from tinyswitch.boards.virtual.errors import Refused
 from tinyswitch.boards.virtual.peripheral import Peripheral, Register
 
 ENABLE, TICKINT, CLKSOURCE, COUNTFLAG = 1, 2, 4, 1 << 16
 
 
 class SysTick(Peripheral):
-    """Counts processor cycles, or a fraction ``divider`` of them if CSR.CLKSOURCE is 0."""
+    """Counts processor cycles, or a fraction ``divider`` of them if CSR.CLKSOURCE is 0; ``divider`` None:
+    there is no such clock. ``sleeps``: it stands while the processor sleeps, and cannot wake it."""
 
     name = "SYST"
     base = 0xE000E010
@@ -23,18 +25,19 @@ class SysTick(Peripheral):
         0xC: Register("CALIB"),
     }
 
-    def __init__(self, machine, divider: int):
-        self._divider = divider
+    def __init__(self, machine, divider: int | None, sleeps: bool):
+        self._divider, self._sleeps = divider, sleeps
+        self._clock = machine.awake if sleeps else machine.now
         super().__init__(machine)
 
     def reset(self) -> None:
         super().reset()
-        self._zero_at: int | None = None  # when it next counts to 0; None while it stands
+        self._zero_at: int | None = None  # when it next counts to 0, by its clock; None: it is off
         self._held = 0  # the count while it stands
         self._counted = False
 
     def _step(self) -> int:
-        return 1 if self.values["CSR"] & CLKSOURCE else self._divider
+        return 1 if self.values["CSR"] & CLKSOURCE else self._divider or 1
 
     def _start(self, count: int) -> None:
         """From a count of 0 the next clock reloads."""
@@ -42,20 +45,22 @@ class SysTick(Peripheral):
         if count == 0 and reload == 0:
             self._zero_at = None
         else:
-            self._zero_at = self.machine.now() + self._step() * (count or reload + 1)
+            self._zero_at = self._clock() + self._step() * (count or reload + 1)
         self.machine.timer_changed()
 
     def _count(self) -> int:
         if self._zero_at is None:
             return self._held
-        left = -(-(self._zero_at - self.machine.now()) // self._step())
+        left = -(-(self._zero_at - self._clock()) // self._step())
         return 0 if left > self.values["RVR"] else left
 
     def next_event(self) -> int | None:
-        return self._zero_at
+        if self._zero_at is None or (self._sleeps and self.machine.sleeping):
+            return None
+        return self.machine.now() + self._zero_at - self._clock()
 
     def advance(self) -> None:
-        if self._zero_at is None or self._zero_at > self.machine.now():
+        if self._zero_at is None or self._zero_at > self._clock():
             return
         self._counted = True
         if self.values["CSR"] & TICKINT:
@@ -64,7 +69,7 @@ class SysTick(Peripheral):
         if self.values["RVR"] == 0:
             self._zero_at = None
         else:
-            self._zero_at += (1 + (self.machine.now() - self._zero_at) // period) * period
+            self._zero_at += (1 + (self._clock() - self._zero_at) // period) * period
 
     def read_CSR(self) -> int:
         self.advance()
@@ -72,6 +77,8 @@ class SysTick(Peripheral):
         return self.values["CSR"] | (COUNTFLAG if counted else 0)
 
     def write_CSR(self, value: int) -> None:
+        if value & ENABLE and not value & CLKSOURCE and self._divider is None:
+            raise Refused("SYST_CSR: CLKSOURCE 0 chooses a clock that this chip doesn't have")
         count = self._count()
         self.values["CSR"] = value & (ENABLE | TICKINT | CLKSOURCE)
         if value & ENABLE:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from unicorn import arm_const
 
 from tinyswitch.boards.virtual.chip import Chip, Memory
-from tinyswitch.boards.virtual.cortexm import scb
-from tinyswitch.boards.virtual.cortexm.dwt import Dwt
-from tinyswitch.boards.virtual.cortexm.mpu import Mpu
-from tinyswitch.boards.virtual.cortexm.nvic import Nvic
-from tinyswitch.boards.virtual.cortexm.systick import SysTick
+from tinyswitch.boards.virtual.cortexm.core import Core
 from tinyswitch.boards.virtual.machine import Machine
 from tinyswitch.boards.virtual.peripheral import Peripheral
 from tinyswitch.boards.virtual.stm32f746.adc import CALIBRATION, Adc
@@ -25,14 +21,13 @@ from tinyswitch.boards.virtual.stm32f746.usart import Usart1
 FLASH_BYTES, RAM_BYTES, ITCM_BYTES = 1 << 20, 320 << 10, 16 << 10
 FACTORY, FACTORY_BYTES = 0x1FF0F000, 4 << 10  # only the calibration values; the boot program isn't there
 VREFINT_CAL = 0x1FF0F44A  # data sheet DS10916
-INTERRUPTS, PRIORITY_BITS, SYSTICK_DIVIDER = 98, 4, 8
+CORE = Core(interrupts=98, priority_bits=4, systick_divider=8, systick_sleeps=False, m7=True)
 
 
 def _peripherals(machine: Machine) -> list[Peripheral]:
     flash, pwr = Flash(machine), Pwr(machine)
     rcc = Rcc(machine, flash, pwr)
     dma = Dma2(machine)
-    demcr = scb.CoreDebug(machine)
     return [
         rcc,
         flash,
@@ -44,15 +39,7 @@ def _peripherals(machine: Machine) -> list[Peripheral]:
         GpioB(machine),
         dma,
         Usart1(machine, dma),
-        Nvic(machine, INTERRUPTS, PRIORITY_BITS),
-        SysTick(machine, SYSTICK_DIVIDER),
-        scb.Scb(machine),
-        scb.Fpu(machine),
-        scb.Stir(machine),
-        scb.CacheMaintenance(machine),
-        Mpu(machine),
-        demcr,
-        Dwt(machine, demcr, scb.TRCENA),
+        *CORE.peripherals(machine),
     ]
 
 
@@ -72,6 +59,7 @@ STM32F746 = Chip(
             factory=((VREFINT_CAL - FACTORY, CALIBRATION.to_bytes(2, "little")),),
         ),
     ),
-    boot=0x08000000,
+    boots=(0x08000000,),
     peripherals=_peripherals,
+    supply_limits=(1710, 3600),  # DS10916, general operating conditions
 )

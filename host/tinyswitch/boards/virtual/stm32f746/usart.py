@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tinyswitch.boards.virtual.errors import Refused
 from tinyswitch.boards.virtual.peripheral import Peripheral, Register
+from tinyswitch.boards.virtual.reception import Reception
 from tinyswitch.boards.virtual.stm32f746.dma import USART1_RX_CHANNEL, Dma2
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ RXFRQ = 1 << 3
 FRAME_BITS = 10
 RDR_OFFSET = 0x24
 IRQ = 37
-QUEUE_BYTES = 4096  # more is left with the host until these have been received
 
 
 class Usart1(Peripheral):
@@ -47,8 +47,7 @@ class Usart1(Peripheral):
 
     def reset(self) -> None:
         super().reset()
-        self._queue = bytearray()  # from the host, not received yet
-        self._arrival = 0  # when the first of the queue is complete
+        self._incoming = Reception(self.machine)
         self._idle_at: int | None = None  # when the line has been idle for a frame
         self._flags = 0  # ORE, IDLE and RXNE of ISR
         self._empty_at = self._sent_at = 0  # when TXE and TC become true
@@ -69,15 +68,15 @@ class Usart1(Peripheral):
         return self.values["CR1"] & (UE | RE) == UE | RE
 
     def has_input(self) -> bool:
-        return bool(self._queue)
+        return bool(self._incoming.queue)
 
     def next_event(self) -> int | None:
         """Only where an interrupt hangs on it; else catching up when the registers are read is enough."""
         times = []
         control = self.values["CR1"]
-        if self._queue and (control & RXNEIE or self._dma.wants_interrupts()):
-            times.append(self._arrival)
-        if control & IDLEIE and self._idle_at is not None and not self._queue:
+        if self._incoming.queue and (control & RXNEIE or self._dma.wants_interrupts()):
+            times.append(self._incoming.arrival)
+        if control & IDLEIE and self._idle_at is not None and not self._incoming.queue:
             times.append(self._idle_at)
         if control & TXEIE and self._empty_at > self.machine.now():
             times.append(self._empty_at)
@@ -88,28 +87,16 @@ class Usart1(Peripheral):
     def advance(self) -> None:
         if not self._receiving():
             return
-        now = self.machine.now()
         frame = self.frame_cycles()
-        self._fetch(now, frame)
-        if self._queue and self._arrival <= now:
-            count = min(len(self._queue), 1 + (now - self._arrival) // frame)
-            self._receive(bytes(self._queue[:count]))
-            del self._queue[:count]
-            self._arrival += count * frame
-            self._idle_at = self._arrival
-        if not self._queue and self._idle_at is not None and self._idle_at <= now:
+        self._incoming.fetch(frame)
+        if data := self._incoming.take(frame):
+            self._receive(data)
+            self._idle_at = self._incoming.arrival
+        if not self._incoming.queue and self._idle_at is not None and self._idle_at <= self.machine.now():
             self._flags |= IDLE
             self._idle_at = None
         if self.values["CR1"] & (RXNEIE | IDLEIE | TCIE | TXEIE) or self.values["CR3"] & EIE:
             self._update_line()
-
-    def _fetch(self, now: int, frame: int) -> None:
-        if len(self._queue) >= QUEUE_BYTES:
-            return
-        waiting = bool(self._queue)
-        self._queue += self.machine.line.read()
-        if not waiting:
-            self._arrival = max(self._arrival, now + frame)
 
     def _receive(self, data: bytes) -> None:
         if self.values["CR3"] & DMAR and self._dma.enabled_for(USART1_RX_CHANNEL, self.base + RDR_OFFSET):

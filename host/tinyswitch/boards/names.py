@@ -1,0 +1,12 @@
+"""The boards that there are, by the names that users give as ``--board``."""
+
+from __future__ import annotations
+
+NATIVE = "native"
+EMBEDDED = ("stm32f746", "nano33ble", "nano33ble-bare")
+ALL = (*EMBEDDED, NATIVE)
+
+
+def listed() -> str:
+    """All of them as words of a message."""
+    return f"{', '.join(ALL[:-1])} and {ALL[-1]}"
