@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,18 @@ OP_INPUT = 0xFF
 PER_LINE = 24  # values a line of a table
 
 
-def emit(plans: Sequence[Plan], folder: Path, known: Sequence[Known] = ()) -> list[Path]:
+def emit(
+    plans: Sequence[Plan],
+    folder: Path,
+    known: Sequence[Known] = (),
+    more: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Path]:
     """Writes ``models.c`` and ``model_table.c`` into ``folder`` and removes other C files there.
 
     Whatever several models have in common, weights above all, is there once.
 
-    ``known``: what is known of each model, for the model table; nothing if it is left out.
+    ``known``: what is known of each model, for the model table; nothing if it is left out. ``more``: further
+    files, with what the templates of their names are rendered with.
 
     A file whose contents stay the same is not touched, so that nothing is rebuilt for it.
     """
@@ -54,6 +60,8 @@ def emit(plans: Sequence[Plan], folder: Path, known: Sequence[Known] = ()) -> li
         ],
         arena_bytes=max((p.arena_bytes for p in plans), default=8),
     )
+    for name, values in (more or {}).items():
+        sources[name] = environment.get_template(f"{name}.j2").render(values)
     for old in folder.glob("*.c"):
         if old.name not in sources:
             old.unlink()

@@ -19,6 +19,8 @@ class Known:
 
     accuracy: float | None = None  # top-1, 0..1
     cycles: int | None = None  # of one inference on the board, without other load
+    energy: int | None = None  # class; None: that of the cycles
+    group: int | None = None  # None: found by inputs and outputs
 
 
 def energy_class(cycles: int | None) -> int:
@@ -45,6 +47,6 @@ def table_entry(known: Known, group: int) -> dict[str, int]:
     return {
         "cycles": min(known.cycles or 0, 0xFFFFFFFF),
         "accuracy": round((known.accuracy or 0) * 10_000),
-        "energy": energy_class(known.cycles),
-        "group": group,
+        "energy": energy_class(known.cycles) if known.energy is None else known.energy,
+        "group": group if known.group is None else known.group,
     }

@@ -37,7 +37,8 @@ LONGEST = 1 << int(DEFINES["LOG2_LONGEST"])
 class Window:
     """How motion is cut for the features: a rate, and the samples that are looked at together.
 
-    A transform's bin is ``rate / 2**log2_length`` wide; windows with the same width have the same features.
+    A transform's bin is ``rate / 2**log2_length`` wide; windows with nearly the same width have nearly the same
+    features.
     """
 
     rate_hz: float
@@ -53,8 +54,9 @@ class Window:
         return self.rate_hz / (1 << self.log2_length)
 
 
-# Two seconds at the data rates of the LSM9DS1 (datasheet DocID025715, table 68): bins of 0.465 Hz.
-WINDOWS = {w.rate_hz: w for w in (Window(119.0, 238, 8), Window(59.5, 119, 7), Window(14.875, 30, 5))}
+# Two seconds at data rates of the LSM9DS1's accelerometer alone (datasheet DocID025715, CTRL_REG6_XL): bins of 0.46
+# and 0.39 Hz.
+WINDOWS = {w.rate_hz: w for w in (Window(119.0, 238, 8), Window(50.0, 100, 7))}
 
 
 def names(axes: Sequence[str]) -> list[str]:

@@ -51,16 +51,29 @@ def build(board: str, app: str, models: Sequence[Path | Entry]) -> Build:
     known = [_known(entry) for entry in entries]
     plans = tuple(compile_model(entry.path, spec.kernels) for entry in entries)
     _check_names(plans)
+    more: dict[str, dict[str, Any]] = {}
+    if app == "gesture":
+        plans, known, more = _gestures(plans)
     with project.locked():
         spec.output.mkdir(parents=True, exist_ok=True)
         spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
-        emit(plans, spec.generated, known)
+        emit(plans, spec.generated, known, more)
         overflow = pio.compile(spec)
         if overflow:
             raise DoesNotFit(fit.refusal(spec, plans, overflow))
         figures = memory.measure(spec, plans)
         memory.write(figures, spec.memory_file)
     return Build(board, app, spec.elf, plans, figures)
+
+
+def _gestures(compiled: Sequence[Plan]) -> tuple[tuple[Plan, ...], list[Known], dict[str, dict[str, Any]]]:
+    """Models that have a record, each at every sampling rate: plans, what is known of them, and their table."""
+    from tinyswitch.gestures import table  # whose features are C of the firmware: it imports this package
+
+    entries = table.entries([plan.source for plan in compiled])
+    plans = table.plans(entries, compiled)
+    known = [table.known(entry, plan) for entry, plan in zip(entries, plans, strict=True)]
+    return tuple(plans), known, {table.TEMPLATE: table.template_values(entries)}
 
 
 def _known(entry: Entry) -> Known:

@@ -10,9 +10,8 @@ import numpy as np
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.features.spectral import Extractor, Window
 from tinyswitch.gestures.recording import Recording
-from tinyswitch.gestures.sampling import at_rate, starts
+from tinyswitch.gestures.sampling import STEP_S, at_rate, starts
 
-STEP_S = 0.25  # from a window to the next, as on the board
 FEWEST = 4  # recordings of a class: some to train with, some to hold out
 
 
@@ -82,7 +81,7 @@ def windows(
             samples = at_rate(form, window.rate_hz)
             if form is not recording and len(samples) < window.samples:
                 continue  # a variant that was made shorter
-            for start in starts(form, samples, window, STEP_S):
+            for start in starts(form, samples, window):
                 features.append(extractor.features(samples, int(start)))
                 labels.append(names.index(recording.label))
                 owners.append(index)

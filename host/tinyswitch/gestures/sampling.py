@@ -8,6 +8,8 @@ from tinyswitch.errors import TinyswitchError
 from tinyswitch.features.spectral import DEFINES, G_PER_STEP, Window
 from tinyswitch.gestures.recording import Recording
 
+STEP_S = 0.25  # from a window to the next, as on the board
+
 
 def at_rate(recording: Recording, rate_hz: float) -> np.ndarray:
     """(n, 3) int16 samples at another rate, in the sensor's steps, the first at the recording's first.
@@ -34,13 +36,18 @@ def as_steps(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values / G_PER_STEP), -limit, limit).astype(np.int16)
 
 
-def starts(recording: Recording, samples: np.ndarray, window: Window, step_s: float) -> np.ndarray:
+def step(window: Window, step_s: float = STEP_S) -> int:
+    """Samples from the beginning of a window to that of the next."""
+    return max(1, round(step_s * window.rate_hz))
+
+
+def starts(recording: Recording, samples: np.ndarray, window: Window, step_s: float = STEP_S) -> np.ndarray:
     """First sample of each window, one every ``step_s`` seconds; raises TinyswitchError if there is none."""
     if len(samples) < window.samples:
         raise TinyswitchError(
             f"{recording.path}: {recording.seconds:.2f} s; at least {window.seconds:.2f} s are needed"
         )
-    return np.arange(0, len(samples) - window.samples + 1, max(1, round(step_s * window.rate_hz)))
+    return np.arange(0, len(samples) - window.samples + 1, step(window, step_s))
 
 
 def _integral(recording: Recording, times: np.ndarray) -> np.ndarray:

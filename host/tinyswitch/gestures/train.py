@@ -23,6 +23,7 @@ from tinyswitch.gestures.dataset import Augmentation, Windows
 from tinyswitch.gestures.importance import importance
 from tinyswitch.gestures.network import Recipe
 from tinyswitch.gestures.recording import AXES, Recording, read_folder
+from tinyswitch.gestures.sampling import STEP_S, step
 from tinyswitch.gestures.scores import Scores, score
 from tinyswitch.nets import MODELS
 
@@ -96,6 +97,7 @@ def train(
     record = _record(material, kept, rises, recipe, augmentation) | {
         "model": path.name,
         "held_out": figures,
+        "rates": _rates(figures),
         "searched_recipes": trials,
         "seed": seed,
         "seconds": round(time.perf_counter() - began, 1),
@@ -186,6 +188,15 @@ def _evaluate(
     }
 
 
+def _rates(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sampling rates that the model can be given, the best first: a firmware has an entry for each."""
+    accuracies = {RATE_HZ: figures["accuracy"]} | {float(r): a for r, a in figures["accuracy_at_hz"].items()}
+    return [
+        {**asdict(WINDOWS[rate]), "step": step(WINDOWS[rate]), "accuracy": accuracies[rate]}
+        for rate in sorted(accuracies, reverse=True)
+    ]
+
+
 def _record(
     material: Material, kept: list[int], rises: np.ndarray, recipe: Recipe, augmentation: Augmentation
 ) -> dict[str, Any]:
@@ -196,7 +207,7 @@ def _record(
         "features": [names[i] for i in kept],
         "feature_indices": kept,
         "dropped": [name for i, name in enumerate(names) if i not in kept],
-        "window": asdict(material.window) | {"step_s": dataset.STEP_S},
+        "window": asdict(material.window) | {"step_s": STEP_S},
         "sample_step_ug": spectral.DEFINES["UG"],
         "recordings": {
             "train": [paths[i] for i in material.train_on],
