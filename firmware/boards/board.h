@@ -32,6 +32,23 @@ typedef struct board_motion {
     uint32_t restarts; /* of the sensor, because it did not answer or had lost its settings */
 } board_motion;
 
+/* What became of the audio input. */
+enum board_audio_state {
+    BOARD_AUDIO_OFF = 0,
+    BOARD_AUDIO_ON = 1,     /* samples come, or will within 100 ms */
+    BOARD_AUDIO_NONE = 2,   /* the board has no such input */
+    BOARD_AUDIO_SILENT = 3, /* its codec does not answer */
+};
+
+/* The counts begin when the board starts. */
+typedef struct board_audio {
+    enum board_audio_state state;
+    uint32_t rate_hz;   /* samples a second; 0 unless the state is BOARD_AUDIO_ON */
+    uint64_t delivered; /* samples that board_audio_read() has handed on */
+    uint32_t lost;      /* samples that were dropped because they were not fetched in time */
+    uint32_t retries;   /* how often the codec was tried again, because it did not answer */
+} board_audio;
+
 extern const char board_name[];       /* "stm32f746", "native", ...; at most 15 characters */
 extern const uint32_t board_clock_hz; /* ticks a second of board_cycles() */
 extern const uint32_t board_rx_bytes; /* bytes that may arrive unread before any is lost */
@@ -92,11 +109,42 @@ size_t board_motion_read(int16_t *xyz, size_t max);
 
 void board_motion_status(board_motion *status);
 
+/* Starts listening to the microphones at `rate_hz` samples a second; samples that wait are dropped. 0 stops.
+ * Returns 0, or -1 (nothing changed) if the board cannot sample at that rate. A codec that is silent is no error:
+ * it is tried again by board_audio_read(), every second. Takes at most 10 ms. */
+int board_audio_start(uint32_t rate_hz);
+
+/* Moves up to `max` samples, oldest first, to `samples`: the mean of two microphones, 0 dB of full scale at
+ * 32,767; returns how many. Takes at most 10 ms. Not for handlers. To be called at least every 250 ms, at 16 kHz;
+ * if not, all that waited is dropped and counted as lost. */
+size_t board_audio_read(int16_t *samples, size_t max);
+
+void board_audio_status(board_audio *status);
+
 /* Restarts the board; does not return. */
 void board_reset(void);
 
 /* The application has nothing to do until the next byte arrives: a place to sleep. May return at any time,
  * and does after at most 100 ms. */
 void board_idle(void);
+
+/* A display that shows one of two frames: the other one can be drawn on meanwhile. */
+typedef struct board_display {
+    uint16_t width, height; /* pixels */
+    uint16_t stride;        /* bytes from a row to the next */
+    uint8_t *frames[2];     /* rows from the top, pixels from the left, a byte a pixel: its colour's number */
+} board_display;
+
+/* Switches the display on; it shows frame 0, and both frames are all colour 0. `palette`: `n` colours, 0x00RRGGBB,
+ * at most 256; those missing are black. NULL: the board has no display, or its memory does not work. To be
+ * called once; may take 20 ms. The frames are slow to read. */
+const board_display *board_display_start(const uint32_t *palette, size_t n);
+
+/* Shows a frame, 0 or 1, from the next picture on: after at most a sixtieth of a second. Only once
+ * board_display_start() has found a display. */
+void board_display_show(unsigned frame);
+
+/* The frame that is being shown; another than board_display_show() was told until the picture changes. */
+unsigned board_display_shown(void);
 
 #endif

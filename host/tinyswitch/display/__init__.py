@@ -1,0 +1,1 @@
+"""What the firmware's screens are drawn with, on the host's side."""
