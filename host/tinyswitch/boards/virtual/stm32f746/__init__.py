@@ -11,7 +11,7 @@ from tinyswitch.boards.virtual.peripheral import Peripheral
 from tinyswitch.boards.virtual.stm32f746.adc import CALIBRATION, Adc
 from tinyswitch.boards.virtual.stm32f746.dma import Dma2
 from tinyswitch.boards.virtual.stm32f746.flash import Flash
-from tinyswitch.boards.virtual.stm32f746.gpio import GpioA, GpioB
+from tinyswitch.boards.virtual.stm32f746.gpio import PORTS, Gpio
 from tinyswitch.boards.virtual.stm32f746.iwdg import Iwdg
 from tinyswitch.boards.virtual.stm32f746.pwr import Pwr
 from tinyswitch.boards.virtual.stm32f746.rcc import Rcc
@@ -28,6 +28,7 @@ def _peripherals(machine: Machine) -> list[Peripheral]:
     flash, pwr = Flash(machine), Pwr(machine)
     rcc = Rcc(machine, flash, pwr)
     dma = Dma2(machine)
+    ports = {port: Gpio(machine, port) for port in PORTS}
     return [
         rcc,
         flash,
@@ -35,10 +36,9 @@ def _peripherals(machine: Machine) -> list[Peripheral]:
         Iwdg(machine),
         Tim7(machine),
         Adc(machine),
-        GpioA(machine),
-        GpioB(machine),
+        *ports.values(),
         dma,
-        Usart1(machine, dma),
+        Usart1(machine, dma.streams[2]),
         *CORE.peripherals(machine),
     ]
 

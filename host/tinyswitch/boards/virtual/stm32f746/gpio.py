@@ -1,20 +1,50 @@
-"""General-purpose I/O (RM0385, 6.4): registers only; nothing is connected to the pins but USART1."""
+"""General-purpose I/O (RM0385, 6.4): registers only. What is at a pin asks the port how it is set."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tinyswitch.boards.virtual.peripheral import Peripheral, Register
 
+if TYPE_CHECKING:
+    from tinyswitch.boards.virtual.machine import Machine
+
 ALL = 0xFFFFFFFF
+PORTS = "ABCDEFGHIJK"
+
+# MODER, OSPEEDR and PUPDR after reset, where they aren't 0: the debugger's pins
+RESET = {
+    "A": {"MODER": 0xA8000000, "OSPEEDR": 0x0C000000, "PUPDR": 0x64000000},
+    "B": {"MODER": 0x00000280, "OSPEEDR": 0x000000C0, "PUPDR": 0x00000100},
+}
 
 
-class _Gpio(Peripheral):
-    RESET: ClassVar[dict[str, int]] = {}  # MODER, OSPEEDR and PUPDR differ between ports
+class Gpio(Peripheral):
+    """One port."""
+
+    registers: ClassVar = {
+        0x00: Register("MODER", 0, ALL),
+        0x04: Register("OTYPER", 0, 0xFFFF),
+        0x08: Register("OSPEEDR", 0, ALL),
+        0x0C: Register("PUPDR", 0, ALL),
+        0x10: Register("IDR"),
+        0x14: Register("ODR", 0, 0xFFFF),
+        0x18: Register("BSRR", 0, ALL, readable=False),
+        0x20: Register("AFRL", 0, ALL),
+        0x24: Register("AFRH", 0, ALL),
+    }
+
+    def __init__(self, machine: Machine, port: str):
+        number = PORTS.index(port)
+        self._port = port
+        self.name = f"GPIO{port}"
+        self.base = 0x40020000 + 0x400 * number
+        self.clock = ("AHB1ENR", number)
+        super().__init__(machine)
 
     def reset(self) -> None:
         super().reset()
-        self.values.update(self.RESET)
+        self.values.update(RESET.get(self._port, {}))
 
     def write_BSRR(self, value: int) -> None:
         self.values["ODR"] = (self.values["ODR"] & ~(value >> 16) | value) & 0xFFFF
@@ -23,44 +53,16 @@ class _Gpio(Peripheral):
         """An output reads as driven; an input as pulled up, else low."""
         level = 0
         for pin in range(16):
-            mode = self.values["MODER"] >> 2 * pin & 3
             pull = self.values["PUPDR"] >> 2 * pin & 3
-            level |= (self.values["ODR"] >> pin & 1 if mode == 1 else int(pull == 1)) << pin
+            level |= (self.values["ODR"] >> pin & 1 if self.mode(pin) == 1 else int(pull == 1)) << pin
         return level
 
     def mode(self, pin: int) -> int:
         """0 input, 1 output, 2 alternate function, 3 analog."""
         return self.values["MODER"] >> 2 * pin & 3
 
-    def alternate(self, pin: int) -> int:
-        """Number of the alternate function chosen for ``pin``."""
+    def alternate(self, pin: int) -> int | None:
+        """Number of the alternate function that has ``pin``; None if none has."""
+        if self.mode(pin) != 2:
+            return None
         return self.values["AFRH" if pin >= 8 else "AFRL"] >> 4 * (pin & 7) & 0xF
-
-
-_REGISTERS = {
-    0x00: Register("MODER", 0, ALL),
-    0x04: Register("OTYPER", 0, 0xFFFF),
-    0x08: Register("OSPEEDR", 0, ALL),
-    0x0C: Register("PUPDR", 0, ALL),
-    0x10: Register("IDR"),
-    0x14: Register("ODR", 0, 0xFFFF),
-    0x18: Register("BSRR", 0, ALL, readable=False),
-    0x20: Register("AFRL", 0, ALL),
-    0x24: Register("AFRH", 0, ALL),
-}
-
-
-class GpioA(_Gpio):
-    name = "GPIOA"
-    base = 0x40020000
-    clock = ("AHB1ENR", 0)
-    registers: ClassVar = _REGISTERS
-    RESET: ClassVar = {"MODER": 0xA8000000, "OSPEEDR": 0x0C000000, "PUPDR": 0x64000000}
-
-
-class GpioB(_Gpio):
-    name = "GPIOB"
-    base = 0x40020400
-    clock = ("AHB1ENR", 1)
-    registers: ClassVar = _REGISTERS
-    RESET: ClassVar = {"MODER": 0x00000280, "OSPEEDR": 0x000000C0, "PUPDR": 0x00000100}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from tinyswitch.boards.virtual.errors import Refused
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
 HSI_HZ, HSE_HZ = 16_000_000, 25_000_000  # HSE: the crystal of the STM32F746G-DISCO (UM1907)
 HSION, HSIRDY, HSEON, HSERDY, PLLON, PLLRDY = 1 << 0, 1 << 1, 1 << 16, 1 << 17, 1 << 24, 1 << 25
+PLLI2SON, PLLI2SRDY = 1 << 26, 1 << 27
 RMVF, LSION, LSIRDY = 1 << 24, 1 << 0, 1 << 1
 RESET_FLAGS = 0xFE000000
 POWER_UP = 0x0E000000  # BORRSTF, PINRSTF, PORRSTF
 PINRSTF = 1 << 26
 CAUSES = {"software": 1 << 28 | PINRSTF, "watchdog": 1 << 29 | PINRSTF}  # every reset pulls NRST too
 PLL_M, PLL_N, PLL_P, PLL_SRC, PLL_Q = 0x3F, 0x1FF << 6, 3 << 16, 1 << 22, 0xF << 24
+PLLI2SDIVQ, SAI2SEL, SAI2SEL_PLLI2S = 0x1F, 3 << 22, 1 << 22
 
 # Limits of the data sheet (DS10916, table 17, and RM0385, table 5, 2.7 V to 3.6 V)
 CORE_MAX, CORE_MAX_NO_OVER_DRIVE, PCLK1_MAX, PCLK2_MAX = 216_000_000, 180_000_000, 54_000_000, 108_000_000
@@ -33,13 +36,17 @@ class Rcc(Peripheral):
     name = "RCC"
     base = 0x40023800
     registers: ClassVar = {
-        0x00: Register("CR", HSION | HSIRDY | 0x80, HSION | 0xF8 | HSEON | 7 << 17 | PLLON, 0x0200FF02),
+        0x00: Register(
+            "CR", HSION | HSIRDY | 0x80, HSION | 0xF8 | HSEON | 7 << 17 | PLLON | PLLI2SON, 0x0A00FF02
+        ),
         0x04: Register("PLLCFGR", 0x24003010, PLL_M | PLL_N | PLL_P | PLL_SRC | PLL_Q),
         0x08: Register("CFGR", 0, 0x3 | 0xF << 4 | 7 << 10 | 7 << 13, 0xC),
-        0x30: Register("AHB1ENR", 0x00100000, 1 << 0 | 1 << 1 | 1 << 20 | 1 << 22),
-        0x40: Register("APB1ENR", 0x00000400, 1 << 5 | 1 << 10 | 1 << 28),
-        0x44: Register("APB2ENR", 0, 1 << 4 | 1 << 8 | 1 << 14),
+        0x30: Register("AHB1ENR", 0x00100000, 0x7FF | 1 << 20 | 1 << 22),  # ports A to K, DTCM, DMA2
+        0x40: Register("APB1ENR", 0x00000400, 1 << 5 | 1 << 10 | 1 << 23 | 1 << 28),
+        0x44: Register("APB2ENR", 0, 1 << 4 | 1 << 8 | 1 << 14 | 1 << 23),
         0x74: Register("CSR", POWER_UP, LSION | RMVF, RESET_FLAGS | LSIRDY),
+        0x84: Register("PLLI2SCFGR", 0x24003000, PLL_N | 3 << 16 | PLL_Q | 7 << 28),
+        0x8C: Register("DCKCFGR1", 0, PLLI2SDIVQ | SAI2SEL),
     }
 
     def __init__(self, machine: Machine, flash: Flash, pwr: Pwr):
@@ -64,8 +71,7 @@ class Rcc(Peripheral):
 
     def read_CR(self) -> int:
         on = self.values["CR"]
-        ready = (on & HSION) << 1 | (on & HSEON) << 1 | (on & PLLON) << 1
-        return on & ~(HSIRDY | HSERDY | PLLRDY) | ready
+        return on | (on & (HSION | HSEON | PLLON | PLLI2SON)) << 1
 
     def write_CR(self, value: int) -> None:
         source = self.values["CFGR"] & 3
@@ -74,25 +80,51 @@ class Rcc(Peripheral):
             raise Refused("RCC_CR: switches off the clock that the processor runs on")
         if value & PLLON and not self.values["CR"] & PLLON:
             self._pll_hz(value)
-        self.values["CR"] = value & ~(HSIRDY | HSERDY | PLLRDY)
+        if value & PLLI2SON and not self.values["CR"] & PLLI2SON:
+            self._vco_hz(value, "PLLI2SCFGR")
+        self.values["CR"] = value & ~(HSIRDY | HSERDY | PLLRDY | PLLI2SRDY)
 
     def write_PLLCFGR(self, value: int) -> None:
-        if self.values["CR"] & PLLON:
-            raise Refused("RCC_PLLCFGR: can only be written while the PLL is off")
+        if self.values["CR"] & (PLLON | PLLI2SON):
+            raise Refused("RCC_PLLCFGR: can only be written while the PLLs are off")
         self.values["PLLCFGR"] = value
+
+    def write_PLLI2SCFGR(self, value: int) -> None:
+        if self.values["CR"] & PLLI2SON:
+            raise Refused("RCC_PLLI2SCFGR: can only be written while the PLLI2S is off")
+        self.values["PLLI2SCFGR"] = value
+
+    def write_DCKCFGR1(self, value: int) -> None:
+        if (value ^ self.values["DCKCFGR1"]) & PLLI2SDIVQ and self.values["CR"] & PLLI2SON:
+            raise Refused("RCC_DCKCFGR1: PLLI2SDIVQ can only be written while the PLLI2S is off")
+        self.values["DCKCFGR1"] = value
+
+    def sai2_hz(self) -> Fraction | None:
+        """Clock of SAI2; None while its source is off. Only PLLI2S is modelled as its source."""
+        setting = self.values["DCKCFGR1"]
+        if setting & SAI2SEL != SAI2SEL_PLLI2S or not self.values["CR"] & PLLI2SON:
+            return None
+        q = (self.values["PLLI2SCFGR"] & PLL_Q) >> 24
+        return self._vco_hz(self.values["CR"], "PLLI2SCFGR") / max(q, 2) / ((setting & PLLI2SDIVQ) + 1)
 
     def _pll_hz(self, control: int) -> int:
         """Output of the main PLL; refuses what it cannot do."""
+        p = 2 * ((self.values["PLLCFGR"] & PLL_P) >> 16) + 2
+        return int(self._vco_hz(control, "PLLCFGR") / p)
+
+    def _vco_hz(self, control: int, register: str) -> Fraction:
+        """The oscillator of the PLL that ``register`` sets up; all share the source and its divider M."""
         setting = self.values["PLLCFGR"]
         if setting & PLL_SRC and not control & HSEON:
             raise Refused("RCC_CR: the PLL's source is the HSE, which is off")
-        source = HSE_HZ if setting & PLL_SRC else HSI_HZ
-        m, n, p = setting & PLL_M, (setting & PLL_N) >> 6, 2 * ((setting & PLL_P) >> 16) + 2
+        source = Fraction(HSE_HZ if setting & PLL_SRC else HSI_HZ)
+        m, n = setting & PLL_M, (self.values[register] & PLL_N) >> 6
         if m < 2 or not VCO_IN[0] <= source / m <= VCO_IN[1]:
             raise Refused(f"RCC_PLLCFGR: PLLM {m} gives the PLL no input of 1 to 2 MHz")
-        if not VCO_OUT[0] <= source * n / m <= VCO_OUT[1]:
-            raise Refused(f"RCC_PLLCFGR: PLLN {n} takes the VCO out of 100 to 432 MHz")
-        return source * n // m // p
+        vco = source * n / m
+        if not VCO_OUT[0] <= vco <= VCO_OUT[1]:
+            raise Refused(f"RCC_{register}: factor {n} takes the VCO out of 100 to 432 MHz")
+        return vco
 
     def read_CFGR(self) -> int:
         value = self.values["CFGR"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tinyswitch.boards.virtual.errors import Refused
 from tinyswitch.boards.virtual.peripheral import Peripheral, Register
 from tinyswitch.boards.virtual.reception import Reception
-from tinyswitch.boards.virtual.stm32f746.dma import USART1_RX_CHANNEL, Dma2
+from tinyswitch.boards.virtual.stm32f746.dma import USART1_RX_CHANNEL, Stream
 
 if TYPE_CHECKING:
     from tinyswitch.boards.virtual.machine import Machine
@@ -41,7 +41,7 @@ class Usart1(Peripheral):
         0x28: Register("TDR", 0, 0xFF, narrow=True),
     }
 
-    def __init__(self, machine: Machine, dma: Dma2):
+    def __init__(self, machine: Machine, dma: Stream):
         self._dma = dma
         super().__init__(machine)
 
