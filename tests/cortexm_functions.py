@@ -17,7 +17,7 @@ DATA, ROOM = 0x30000000, 0x10000  # the caller's: three pieces of ROOM bytes
 
 
 class Functions:
-    """A processor of ``cortexm_engine.CPUS`` with nothing but ``source`` in its flash; it has no variables."""
+    """A processor of ``cortexm_engine.CPUS`` with nothing but ``source``, without variables, in its flash."""
 
     def __init__(self, cpu: str, source: Path):
         flags, model = CPUS[cpu]

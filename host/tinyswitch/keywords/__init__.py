@@ -1,0 +1,1 @@
+"""Recorded speech, and the models that hear "yes" and "no" in it."""
