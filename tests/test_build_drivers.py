@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import serial
 
-from tinyswitch.boards.virtual import VirtualBoard
+from board_sources import FIRMWARE, folder, sources
+from tinyswitch.boards.virtual import Options, VirtualBoard
 
-FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
 CLOCK = 216_000_000
 POWER, SOFTWARE, WATCHDOG, FAULT = 0, 2, 3, 4
 CPU = ["-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"]
@@ -27,11 +27,10 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("drivers") / "drivers.elf"
-    board = FIRMWARE / "boards" / "stm32f746"
-    sources = [Path(__file__).parent / "build_firmware" / "main.c", *sorted(board.glob("*.c"))]
+    files = [Path(__file__).parent / "build_firmware" / "main.c", *sources("stm32f746")]
     options = [*CPU, *WARNINGS, "-std=gnu99", "-O2", "-nostartfiles", "-Wl,--fatal-warnings"]
-    places = [f"-I{board.parent}", "-T", str(board / "stm32f746.ld"), "-o", str(out)]
-    subprocess.run(["arm-none-eabi-gcc", *options, *places, *map(str, sources)], check=True)
+    places = [f"-I{FIRMWARE / 'boards'}", "-T", str(folder("stm32f746") / "stm32f746.ld"), "-o", str(out)]
+    subprocess.run(["arm-none-eabi-gcc", *options, *places, *map(str, files)], check=True)
     return out
 
 
@@ -123,7 +122,7 @@ def test_the_supply_voltage(port):
 
 @pytest.mark.parametrize("mv", [1800, 2450, 3600])
 def test_another_supply_voltage(elf, mv):
-    with VirtualBoard(elf, supply_mv=mv) as board:
+    with VirtualBoard(elf, options=Options(supply_mv=mv)) as board:
         port = board.open()
         port.timeout = 20
         assert port.readline() == b"started\n"

@@ -1,5 +1,4 @@
 /* The rest of board.h. */
-#include "board.h"
 #include "chip.h"
 #include "registers.h"
 
@@ -7,25 +6,22 @@ const char board_name[] = "stm32f746";
 
 void board_init(void) {
     watchdog_start(); /* first: it ends whatever hangs below */
-    faults_start();
+    faults_start(reset_cause());
     clock_start();
     caches_start();
     timers_start();
     usart_start();
 }
 
-uint32_t board_stack_peak(void) {
-    const uint32_t *word = stack_bottom;
-    while (word < stack_top && *word == STACK_PAINT) {
-        word++;
+enum board_reset_cause reset_cause(void) {
+    const uint32_t flags = RCC_CSR;
+    RCC_CSR |= RCC_CSR_RMVF;
+    /* every reset sets the pin's flag too, because it pulls the pin */
+    if (flags & RCC_CSR_IWDGRSTF) {
+        return BOARD_RESET_WATCHDOG;
     }
-    return (uint32_t)((const uint8_t *)stack_top - (const uint8_t *)word);
-}
-
-void board_reset(void) {
-    __asm volatile("dsb");
-    SCB_AIRCR = SCB_AIRCR_SYSRESETREQ;
-    __asm volatile("dsb");
-    for (;;) {
+    if (flags & RCC_CSR_SFTRSTF) {
+        return BOARD_RESET_SOFTWARE;
     }
+    return flags & (RCC_CSR_PORRSTF | RCC_CSR_BORRSTF) ? BOARD_RESET_POWER : BOARD_RESET_PIN;
 }

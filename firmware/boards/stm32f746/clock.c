@@ -1,12 +1,8 @@
 /* Watchdog, clocks, caches, cycle counter and tick. */
-#include "board.h"
 #include "chip.h"
 #include "registers.h"
 
 const uint32_t board_clock_hz = CORE_HZ;
-
-static uint64_t cycles;        /* at the last look at the counter, time asleep included */
-static uint32_t cycles_looked; /* what the counter was then */
 
 /* 4096 / (LSI / 32): 4.1 s at the typical 32 kHz, 2.8 s at the 47 kHz that is the fastest (data sheet). */
 void watchdog_start(void) {
@@ -72,10 +68,8 @@ void caches_start(void) {
 }
 
 void timers_start(void) {
-    DEMCR |= DEMCR_TRCENA;
     DWT_LAR = DWT_LAR_UNLOCK;
-    DWT_CYCCNT = 0;
-    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
+    cycles_start();
     SYST_RVR = TICK_CYCLES - 1;
     SYST_CVR = 0;
     SYST_CSR = SYST_CSR_ENABLE | SYST_CSR_TICKINT | SYST_CSR_CLKSOURCE;
@@ -88,16 +82,6 @@ void tick_handler(void) {
     interrupts_restore(mask);
 }
 
-uint64_t board_cycles(void) {
-    const uint32_t mask = interrupts_off();
-    const uint32_t now = DWT_CYCCNT;
-    cycles += now - cycles_looked;
-    cycles_looked = now;
-    const uint64_t result = cycles;
-    interrupts_restore(mask);
-    return result;
-}
-
 /* Sleeps until the next tick. The cycle counter may stand still meanwhile (it does without a debugger), the
  * tick does not: what the counter missed is added. */
 void board_idle(void) {
@@ -108,6 +92,6 @@ void board_idle(void) {
     const uint32_t after = SYST_CVR;
     const uint32_t slept = before >= after ? before - after : before + TICK_CYCLES - after;
     const uint32_t seen = DWT_CYCCNT - counted;
-    cycles += slept > seen ? slept - seen : 0;
+    cycles_add(slept > seen ? slept - seen : 0);
     interrupts_restore(mask);
 }

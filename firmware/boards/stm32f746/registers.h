@@ -1,12 +1,10 @@
 /* The registers this board uses, by the names of RM0385 (STM32F75xxx/F74xxx reference manual) and PM0253
- * (Cortex-M7 programming manual). docs/stm32f746.md says what each is used for. */
+ * (Cortex-M7 programming manual); those of any Cortex-M are in cortexm.h. docs/stm32f746.md says what each is used
+ * for. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 
-#include <stdint.h>
-
-#define REGISTER(address) (*(volatile uint32_t *)(address))
-#define BIT(n) (UINT32_C(1) << (n))
+#include "cortexm/cortexm.h"
 
 /* RM0385, Basic timers (TIM6/TIM7) */
 #define TIM7_CR1 REGISTER(0x40001400)
@@ -139,63 +137,13 @@
 #define DMA_SCR_PL_VERY_HIGH (UINT32_C(3) << 16)
 #define DMA_SCR_CHSEL(channel) (UINT32_C(channel) << 25)
 
-/* PM0253 names neither; ARMv7-M Architecture Reference Manual, Data Watchpoint and Trace unit (DWT), and
- * Debug Exception and Monitor Control Register */
-#define DWT_CTRL REGISTER(0xE0001000)
-#define DWT_CYCCNT REGISTER(0xE0001004)
-#define DWT_LAR REGISTER(0xE0001FB0)
-#define DEMCR REGISTER(0xE000EDFC)
-#define DWT_CTRL_CYCCNTENA BIT(0)
-#define DWT_LAR_UNLOCK 0xC5ACCE55u
-#define DEMCR_TRCENA BIT(24)
-
-/* PM0253, SysTick timer */
-#define SYST_CSR REGISTER(0xE000E010)
-#define SYST_RVR REGISTER(0xE000E014)
-#define SYST_CVR REGISTER(0xE000E018)
-#define SYST_CSR_ENABLE BIT(0)
-#define SYST_CSR_TICKINT BIT(1)
-#define SYST_CSR_CLKSOURCE BIT(2)
-
-/* PM0253, Nested vectored interrupt controller; positions: RM0385, vector table */
-#define NVIC_ISER(position) REGISTER(0xE000E100 + 4 * ((position) / 32))
-#define NVIC_ICER(position) REGISTER(0xE000E180 + 4 * ((position) / 32))
-#define NVIC_ICPR(position) REGISTER(0xE000E280 + 4 * ((position) / 32))
-#define NVIC_IPR(position) (*(volatile uint8_t *)(0xE000E400 + (position)))
-#define NVIC_BIT(position) BIT((position) % 32)
-#define NVIC_LOWEST 0xF0u /* of 16 priorities */
+/* RM0385, vector table */
 #define TIM7_POSITION 55
-
-/* PM0253, System control block */
-#define SCB_VTOR REGISTER(0xE000ED08)
-#define SCB_AIRCR REGISTER(0xE000ED0C)
-#define SCB_CCR REGISTER(0xE000ED14)
-#define SCB_SHCSR REGISTER(0xE000ED24)
-#define SCB_CFSR REGISTER(0xE000ED28)
-#define SCB_HFSR REGISTER(0xE000ED2C)
-#define SCB_MMFAR REGISTER(0xE000ED34)
-#define SCB_BFAR REGISTER(0xE000ED38)
-#define SCB_AIRCR_SYSRESETREQ 0x05FA0004u /* with the key that any write needs */
-#define SCB_CCR_DIV_0_TRP BIT(4)
-#define SCB_CCR_DC BIT(16)
-#define SCB_CCR_IC BIT(17)
-#define SCB_SHCSR_MEMFAULTENA BIT(16)
-#define SCB_SHCSR_BUSFAULTENA BIT(17)
-#define SCB_SHCSR_USGFAULTENA BIT(18)
-#define SCB_CFSR_MMARVALID BIT(7)
-#define SCB_CFSR_BFARVALID BIT(15)
 
 /* PM0253, Processor features and cache maintenance operations */
 #define SCB_CCSIDR REGISTER(0xE000ED80)
 #define SCB_CSSELR REGISTER(0xE000ED84)
 #define SCB_ICIALLU REGISTER(0xE000EF50)
 #define SCB_DCISW REGISTER(0xE000EF60)
-
-/* PM0253, Floating point unit */
-#define FPU_CPACR REGISTER(0xE000ED88)
-#define FPU_FPCCR REGISTER(0xE000EF34)
-#define FPU_CPACR_FULL (UINT32_C(0xF) << 20)
-#define FPU_FPCCR_LSPEN BIT(30)
-#define FPU_FPCCR_ASPEN BIT(31)
 
 #endif

@@ -1,6 +1,5 @@
 /* Supply voltage: the ADC converts the internal reference, whose value at 3.3 V was noted in the factory. On
  * the STM32F746G-DISCO the ADC's reference voltage is the supply (UM1907). */
-#include "board.h"
 #include "chip.h"
 #include "registers.h"
 

@@ -1,6 +1,5 @@
 /* The periodic timer: TIM7. Its interrupt has the lowest priority, so that faults and the tick, on which the
  * cycle counter and reception depend, come through while a handler is busy. */
-#include "board.h"
 #include "chip.h"
 #include "registers.h"
 #include <stddef.h>
@@ -45,7 +44,7 @@ void board_timer_start(uint32_t hz, void (*h)(void)) {
 
 /* A handler that ends with the period, or after it, would be called again before the main program has gone on
  * by a single instruction: give that a whole period. */
-__attribute__((used)) static void call_handler(void) {
+void timer_expired(void) {
     TIM7_SR = 0;
     handler();
     if (TIM7_CNT > latest || (TIM7_SR & TIM_SR_UIF)) {
@@ -54,16 +53,4 @@ __attribute__((used)) static void call_handler(void) {
         (void)TIM7_SR;
         NVIC_ICPR(TIM7_POSITION) = NVIC_BIT(TIM7_POSITION);
     }
-}
-
-/* Exceptions stack no floating-point registers here (FPCCR, startup.c), and compilers take those for
- * anything: saves the ones that a function may change. */
-__attribute__((naked)) void timer_handler(void) {
-    __asm volatile("push {r4, lr}\n"
-                   "vpush {s0-s15}\n"
-                   "vmrs r4, fpscr\n"
-                   "bl call_handler\n"
-                   "vmsr fpscr, r4\n"
-                   "vpop {s0-s15}\n"
-                   "pop {r4, pc}\n");
 }

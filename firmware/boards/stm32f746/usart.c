@@ -1,5 +1,4 @@
 /* The link port: USART1 to the ST-LINK. DMA receives into a ring, transmission is polled. */
-#include "board.h"
 #include "chip.h"
 #include "registers.h"
 #include <string.h>

@@ -1,7 +1,6 @@
 /* Fault handlers: note what happened where no start-up code clears it, reset, tell at the next start. */
-#include "board.h"
-#include "chip.h"
-#include "registers.h"
+#include "cortexm.h"
+#include <stddef.h>
 
 #define REPORT_MARK 0x7461661Bu
 
@@ -84,22 +83,10 @@ static void describe(const struct report *r) {
     *end = '\0';
 }
 
-static enum board_reset_cause cause_of(uint32_t flags) {
-    /* every reset sets the pin's flag too, because it pulls the pin */
-    if (flags & RCC_CSR_IWDGRSTF) {
-        return BOARD_RESET_WATCHDOG;
-    }
-    if (flags & RCC_CSR_SFTRSTF) {
-        return BOARD_RESET_SOFTWARE;
-    }
-    return flags & (RCC_CSR_PORRSTF | RCC_CSR_BORRSTF) ? BOARD_RESET_POWER : BOARD_RESET_PIN;
-}
-
-void faults_start(void) {
+void faults_start(enum board_reset_cause why) {
     SCB_CCR |= SCB_CCR_DIV_0_TRP;
     SCB_SHCSR |= SCB_SHCSR_MEMFAULTENA | SCB_SHCSR_BUSFAULTENA | SCB_SHCSR_USGFAULTENA;
-    cause = cause_of(RCC_CSR);
-    RCC_CSR |= RCC_CSR_RMVF;
+    cause = why;
     if (cause != BOARD_RESET_POWER && report.check == check_word(&report)) {
         describe(&report);
         reported = 1;
