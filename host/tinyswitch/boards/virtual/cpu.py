@@ -15,7 +15,11 @@ from tinyswitch.boards.virtual.chip import Chip
 from tinyswitch.boards.virtual.counter import HAS_DOUBLE, HAS_FPU, PRIVATE_PERIPHERALS, Counter
 from tinyswitch.boards.virtual.errors import Halt
 
-PERIPHERALS = ((0x40000000, 0x20000000), (PRIVATE_PERIPHERALS, 0x00100000))  # DDI 0403E, B3.1: device and PPB
+PERIPHERALS = (  # DDI 0403E, B3.1: peripherals, controllers of external memory, the core's own
+    (0x40000000, 0x20000000),
+    (0xA0000000, 0x00001000),
+    (PRIVATE_PERIPHERALS, 0x00100000),
+)
 NOWHERE = 0xFFFFFFFE  # Unicorn wants an address to stop at; no code can be here
 EXC_RETURN = 0xFFFFFFE0  # and above: loading such a value into the PC returns from an exception
 XPSR_T = 1 << 24
@@ -113,6 +117,18 @@ class Cpu:
         self.uc.mem_map_ptr(base, len(data), permissions, ctypes.addressof(data))
         self.counter.add_memory(base, data, writable)
         self.memories.append((base, len(data), data, writable))
+
+    def attach(self, base: int, data: ctypes.Array) -> None:
+        """External memory appears at ``base``; nothing can be executed there."""
+        permissions = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
+        self.uc.mem_map_ptr(base, len(data), permissions, ctypes.addressof(data))
+        self.memories.append((base, len(data), data, True))
+
+    def detach(self, base: int) -> None:
+        """Undoes :meth:`attach`."""
+        size = next(length for start, length, _, _ in self.memories if start == base)
+        self.uc.mem_unmap(base, size)
+        self.memories = [memory for memory in self.memories if memory[0] != base]
 
     def memory_at(self, address: int, size: int, *, write: bool) -> tuple[ctypes.Array, int] | None:
         """The bytes behind [address, address + size) and the offset in them; None if there's no memory."""

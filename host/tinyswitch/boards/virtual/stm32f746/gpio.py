@@ -61,6 +61,10 @@ class Gpio(Peripheral):
         """0 input, 1 output, 2 alternate function, 3 analog."""
         return self.values["MODER"] >> 2 * pin & 3
 
+    def driven_high(self, pin: int) -> bool:
+        """Whether ``pin`` is an output that is high."""
+        return self.mode(pin) == 1 and bool(self.values["ODR"] >> pin & 1)
+
     def alternate(self, pin: int) -> int | None:
         """Number of the alternate function that has ``pin``; None if none has."""
         if self.mode(pin) != 2:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HSI_HZ, HSE_HZ = 16_000_000, 25_000_000  # HSE: the crystal of the STM32F746G-DISCO (UM1907)
 HSION, HSIRDY, HSEON, HSERDY, PLLON, PLLRDY = 1 << 0, 1 << 1, 1 << 16, 1 << 17, 1 << 24, 1 << 25
-PLLI2SON, PLLI2SRDY = 1 << 26, 1 << 27
+PLLI2SON, PLLI2SRDY, PLLSAION, PLLSAIRDY = 1 << 26, 1 << 27, 1 << 28, 1 << 29
 RMVF, LSION, LSIRDY = 1 << 24, 1 << 0, 1 << 1
 RESET_FLAGS = 0xFE000000
 POWER_UP = 0x0E000000  # BORRSTF, PINRSTF, PORRSTF
@@ -23,6 +23,7 @@ PINRSTF = 1 << 26
 CAUSES = {"software": 1 << 28 | PINRSTF, "watchdog": 1 << 29 | PINRSTF}  # every reset pulls NRST too
 PLL_M, PLL_N, PLL_P, PLL_SRC, PLL_Q = 0x3F, 0x1FF << 6, 3 << 16, 1 << 22, 0xF << 24
 PLLI2SDIVQ, SAI2SEL, SAI2SEL_PLLI2S = 0x1F, 3 << 22, 1 << 22
+PLL_R, PLLSAIDIVR = 7 << 28, 3 << 16
 
 # Limits of the data sheet (DS10916, table 17, and RM0385, table 5, 2.7 V to 3.6 V)
 CORE_MAX, CORE_MAX_NO_OVER_DRIVE, PCLK1_MAX, PCLK2_MAX = 216_000_000, 180_000_000, 54_000_000, 108_000_000
@@ -37,16 +38,21 @@ class Rcc(Peripheral):
     base = 0x40023800
     registers: ClassVar = {
         0x00: Register(
-            "CR", HSION | HSIRDY | 0x80, HSION | 0xF8 | HSEON | 7 << 17 | PLLON | PLLI2SON, 0x0A00FF02
+            "CR",
+            HSION | HSIRDY | 0x80,
+            HSION | 0xF8 | HSEON | 7 << 17 | PLLON | PLLI2SON | PLLSAION,
+            0x2A00FF02,
         ),
         0x04: Register("PLLCFGR", 0x24003010, PLL_M | PLL_N | PLL_P | PLL_SRC | PLL_Q),
         0x08: Register("CFGR", 0, 0x3 | 0xF << 4 | 7 << 10 | 7 << 13, 0xC),
         0x30: Register("AHB1ENR", 0x00100000, 0x7FF | 1 << 20 | 1 << 22),  # ports A to K, DTCM, DMA2
+        0x38: Register("AHB3ENR", 0, 1 << 0),
         0x40: Register("APB1ENR", 0x00000400, 1 << 5 | 1 << 10 | 1 << 23 | 1 << 28),
-        0x44: Register("APB2ENR", 0, 1 << 4 | 1 << 8 | 1 << 14 | 1 << 23),
+        0x44: Register("APB2ENR", 0, 1 << 4 | 1 << 8 | 1 << 14 | 1 << 23 | 1 << 26),
         0x74: Register("CSR", POWER_UP, LSION | RMVF, RESET_FLAGS | LSIRDY),
         0x84: Register("PLLI2SCFGR", 0x24003000, PLL_N | 3 << 16 | PLL_Q | 7 << 28),
-        0x8C: Register("DCKCFGR1", 0, PLLI2SDIVQ | SAI2SEL),
+        0x88: Register("PLLSAICFGR", 0x24003000, PLL_N | 3 << 16 | PLL_Q | PLL_R),
+        0x8C: Register("DCKCFGR1", 0, PLLI2SDIVQ | SAI2SEL | PLLSAIDIVR),
     }
 
     def __init__(self, machine: Machine, flash: Flash, pwr: Pwr):
@@ -71,7 +77,7 @@ class Rcc(Peripheral):
 
     def read_CR(self) -> int:
         on = self.values["CR"]
-        return on | (on & (HSION | HSEON | PLLON | PLLI2SON)) << 1
+        return on | (on & (HSION | HSEON | PLLON | PLLI2SON | PLLSAION)) << 1
 
     def write_CR(self, value: int) -> None:
         source = self.values["CFGR"] & 3
@@ -82,10 +88,12 @@ class Rcc(Peripheral):
             self._pll_hz(value)
         if value & PLLI2SON and not self.values["CR"] & PLLI2SON:
             self._vco_hz(value, "PLLI2SCFGR")
-        self.values["CR"] = value & ~(HSIRDY | HSERDY | PLLRDY | PLLI2SRDY)
+        if value & PLLSAION and not self.values["CR"] & PLLSAION:
+            self._vco_hz(value, "PLLSAICFGR")
+        self.values["CR"] = value & ~(HSIRDY | HSERDY | PLLRDY | PLLI2SRDY | PLLSAIRDY)
 
     def write_PLLCFGR(self, value: int) -> None:
-        if self.values["CR"] & (PLLON | PLLI2SON):
+        if self.values["CR"] & (PLLON | PLLI2SON | PLLSAION):
             raise Refused("RCC_PLLCFGR: can only be written while the PLLs are off")
         self.values["PLLCFGR"] = value
 
@@ -94,10 +102,25 @@ class Rcc(Peripheral):
             raise Refused("RCC_PLLI2SCFGR: can only be written while the PLLI2S is off")
         self.values["PLLI2SCFGR"] = value
 
+    def write_PLLSAICFGR(self, value: int) -> None:
+        if self.values["CR"] & PLLSAION:
+            raise Refused("RCC_PLLSAICFGR: can only be written while the PLLSAI is off")
+        self.values["PLLSAICFGR"] = value
+
     def write_DCKCFGR1(self, value: int) -> None:
         if (value ^ self.values["DCKCFGR1"]) & PLLI2SDIVQ and self.values["CR"] & PLLI2SON:
             raise Refused("RCC_DCKCFGR1: PLLI2SDIVQ can only be written while the PLLI2S is off")
+        if (value ^ self.values["DCKCFGR1"]) & PLLSAIDIVR and self.values["CR"] & PLLSAION:
+            raise Refused("RCC_DCKCFGR1: PLLSAIDIVR can only be written while the PLLSAI is off")
         self.values["DCKCFGR1"] = value
+
+    def pixel_hz(self) -> Fraction | None:
+        """The LTDC's pixel clock, output R of the PLLSAI divided; None while that is off."""
+        if not self.values["CR"] & PLLSAION:
+            return None
+        r = (self.values["PLLSAICFGR"] & PLL_R) >> 28
+        divider = 2 << ((self.values["DCKCFGR1"] & PLLSAIDIVR) >> 16)
+        return self._vco_hz(self.values["CR"], "PLLSAICFGR") / max(r, 2) / divider
 
     def sai2_hz(self) -> Fraction | None:
         """Clock of SAI2; None while its source is off. Only PLLI2S is modelled as its source."""
