@@ -20,6 +20,7 @@ NET_HELP = "net of models/nets, or FILE.json, converted if need be; several: A,B
 MODELS_HELP = "int8 .tflite file; several: A,B"
 FAMILY_HELP = "family of models/families, or FILE.json: all its sub-networks; some: FAMILY:A,B"
 IMAGES_HELP = "folder with labels.csv and images/, or one sub-folder a class (else the data root's sample)"
+APP_HELP = "application: image or gesture (which has a model of its own if --models is left out)"
 LIMIT_HELP = "only the first N images"
 OUT_HELP = "folder for results.jsonl and summary.json (else runs/BOARD-MODEL)"
 
@@ -122,7 +123,7 @@ def convert(
 
 BUILD_HELP = {
     "board": BOARD_HELP,
-    "app": "application: image",
+    "app": APP_HELP,
     "net": NET_HELP,
     "models": MODELS_HELP,
     "family": FAMILY_HELP,
@@ -171,8 +172,12 @@ def build_flash(
         "net": NET_HELP,
         "models": MODELS_HELP,
         "family": FAMILY_HELP,
+        "app": APP_HELP,
         "images": IMAGES_HELP,
-        "limit": LIMIT_HELP,
+        "recordings": "gesture: folder of recordings (else those that the model was not trained with)",
+        "source": "gesture: sensor (a virtual board's; the default where it has one) or link",
+        "rate": "gesture: samples a second, one of the rates in the model's record (else the best)",
+        "limit": "only the first N images or recordings",
         "out": OUT_HELP,
     }
 )
@@ -180,19 +185,30 @@ def build_flash(
 def stream_eval(
     _: Context,
     board: str,
+    app: str = "image",
     port: str = "auto",
     net: str | None = None,
     models: str | None = None,
     family: str | None = None,
     images: str | None = None,
+    recordings: str | None = None,
+    source: str | None = None,
+    rate: str | None = None,
     limit: str | None = None,
     out: str | None = None,
 ) -> None:
-    """Stream images to a board; report accuracy, cycles, RAM, flash. Goes on where it was interrupted."""
-    from tinyswitch.commands import evaluating
+    """Stream images or motions to a board; report accuracy, cycles, RAM, flash. Goes on if interrupted."""
     from tinyswitch.evaluate.target import Choice
 
-    evaluating.stream_images(board, port, Choice(net, models, family), images, limit, out, say)
+    choice = Choice(net, models, family)
+    if app == "gesture":
+        from tinyswitch.commands import gestures
+
+        gestures.stream_recordings(board, port, choice, recordings, limit, source, rate, out, say)
+    else:
+        from tinyswitch.commands import evaluating
+
+        evaluating.stream_images(board, app, port, choice, images, limit, out, say)
 
 
 @task(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyswitch import firmware
@@ -11,12 +12,14 @@ from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.target import Choice
 from tinyswitch.firmware import Build, project
+from tinyswitch.gestures import record
 
 if TYPE_CHECKING:
     from tinyswitch.boards import Board
 
 Log = Callable[[str], None]
 APP = "image"  # the application that answers images
+GESTURE = "gesture"  # and the one that recognises motions
 
 
 def build_firmware(board: str, app: str, choice: Choice, log: Log) -> None:
@@ -27,7 +30,18 @@ def build_firmware(board: str, app: str, choice: Choice, log: Log) -> None:
 
 def built_for(board: str, app: str, choice: Choice, log: Log) -> Build:
     project.board(board, app)  # a mistyped board is noticed before anything is converted
+    if app == GESTURE:
+        return firmware.build(board, app, gesture_models(choice))
     return firmware.build(board, app, target.entries(choice, board, log))
+
+
+def gesture_models(choice: Choice) -> list[Path]:
+    """``--models``, else the project's own; TinyswitchError for nets and families, which take images."""
+    if choice.net or choice.family:
+        raise TinyswitchError(
+            f"--app {GESTURE}: its models take features; give --models FILE.tflite, or none"
+        )
+    return target.models(choice, lambda _: None) if choice.models else [record.DEFAULT]
 
 
 def each(built: Build) -> Iterator[Build]:

@@ -29,6 +29,7 @@ Log = Callable[[str], None]
 
 def stream_images(
     board: str,
+    app: str,
     port: str,
     choice: Choice,
     images: str | None,
@@ -36,11 +37,11 @@ def stream_images(
     out: str | None,
     log: Log,
 ) -> None:
-    project.board(board, APP)
+    project.board(board, app)
     dataset = target.images(images, limit)
     entries = target.entries(choice, board, log)
     log(f"building the firmware for {board}")
-    built = firmware.build(board, APP, entries)
+    built = firmware.build(board, app, entries)
     with connected(board, port, built, log) as (device, prepare):
         for one in each(built):
             name = one.models[0].name

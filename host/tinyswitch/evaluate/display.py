@@ -58,7 +58,7 @@ def board_table(summary: Mapping[str, Any]) -> Table:
         table.add_row("top-1", f"{percent(summary['top1'])} (LiteRT {percent(summary['host_top1'])})")
         table.add_row("top-5", percent(summary["top5"]))
     _cost_rows(table, summary)
-    _memory_rows(table, summary)
+    memory_rows(table, summary)
     return table
 
 
@@ -77,7 +77,7 @@ def _cost_rows(table: Table, summary: Mapping[str, Any]) -> None:
     )
 
 
-def _memory_rows(table: Table, summary: Mapping[str, Any]) -> None:
+def memory_rows(table: Table, summary: Mapping[str, Any]) -> None:
     for title, key in (("RAM", "ram"), ("flash", "flash")):
         parts = summary[key]
         table.add_section()

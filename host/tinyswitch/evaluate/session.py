@@ -32,6 +32,8 @@ class Session:
     ``note`` gets a line for the user whenever something went wrong and was mended.
     """
 
+    what = "image"  # that is sent
+
     def __init__(
         self,
         board: Board,
@@ -93,7 +95,7 @@ class Session:
             except LinkError as error:
                 reason = str(error)
                 if attempt + 1 < ATTEMPTS:
-                    self._note(f"{reason}; the image is sent again")
+                    self._note(f"{reason}; the {self.what} is sent again")
                 self._recover(error)
         raise FrameLost(f"{reason} ({ATTEMPTS} attempts)")
 

@@ -60,7 +60,7 @@ def board_summary(
     host_top1, _ = accuracy(
         dataset, {name: ranking(decode(host[a["frame"]][0], scores)) for name, a in answers.items()}, classes
     )
-    cycles = _spread([answer["cycles"] for answer in answers.values()])
+    cycles = spread([answer["cycles"] for answer in answers.values()])
     return {
         "board": facts["board"],
         "kind": facts["kind"],
@@ -78,7 +78,7 @@ def board_summary(
         "instructions_per_inference": cycles["median"] if facts["counts_instructions"] else None,
         "cycles_per_inference": cycles,
         "latency_ms": cycles["median"] and cycles["median"] / facts["clock_hz"] * 1000,
-        "ram": _ram(memory["ram"], answers),
+        "ram": measured_ram(memory["ram"], answers),
         "flash": {key: memory["flash"][key] for key in ("weights", "tables", "code", "total")},
         "cycle_model": facts["cycle_model"],
     }
@@ -102,13 +102,15 @@ def host_summary(
     }
 
 
-def _spread(values: Sequence[int]) -> dict[str, int | None]:
+def spread(values: Sequence[int]) -> dict[str, int | None]:
+    """Least, middle and largest; None without values."""
     if not values:
         return {"min": None, "median": None, "max": None}
     return {"min": min(values), "median": round(median(values)), "max": max(values)}
 
 
-def _ram(built: Mapping[str, int], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
+def measured_ram(built: Mapping[str, int], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
+    """RAM in bytes: of the build, and the deepest ``stack_peak`` of the answers."""
     ram: dict[str, int | None] = {key: built[key] for key in ("activations", "scratch", "static")}
     ram["stack_peak"] = max((answer["stack_peak"] for answer in answers.values()), default=None)
     ram["total"] = None if ram["stack_peak"] is None else sum(ram.values())

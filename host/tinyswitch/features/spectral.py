@@ -37,8 +37,8 @@ LONGEST = 1 << int(DEFINES["LOG2_LONGEST"])
 class Window:
     """How motion is cut for the features: a rate, and the samples that are looked at together.
 
-    A transform's bin is ``rate / 2**log2_length`` wide; windows with nearly the same width have nearly the same
-    features.
+    A transform's bin is ``rate / 2**log2_length`` wide; windows with bins of nearly the same width have
+    nearly the same features.
     """
 
     rate_hz: float
@@ -54,8 +54,8 @@ class Window:
         return self.rate_hz / (1 << self.log2_length)
 
 
-# Two seconds at data rates of the LSM9DS1's accelerometer alone (datasheet DocID025715, CTRL_REG6_XL): bins of 0.46
-# and 0.39 Hz.
+# Two seconds at data rates of the LSM9DS1's accelerometer alone (datasheet DocID025715, CTRL_REG6_XL): bins
+# of 0.46 and 0.39 Hz.
 WINDOWS = {w.rate_hz: w for w in (Window(119.0, 238, 8), Window(50.0, 100, 7))}
 
 

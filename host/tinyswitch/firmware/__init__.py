@@ -67,7 +67,7 @@ def build(board: str, app: str, models: Sequence[Path | Entry]) -> Build:
 
 
 def _gestures(compiled: Sequence[Plan]) -> tuple[tuple[Plan, ...], list[Known], dict[str, dict[str, Any]]]:
-    """Models that have a record, each at every sampling rate: plans, what is known of them, and their table."""
+    """Models that have a record, each at every sampling rate: plans, what is known of them, their table."""
     from tinyswitch.gestures import table  # whose features are C of the firmware: it imports this package
 
     entries = table.entries([plan.source for plan in compiled])

@@ -18,8 +18,8 @@ from tinyswitch.gestures.record import Rate, Record
 
 TEMPLATE = "gesture.c"
 MOST_ENTRIES = 255  # an entry is a byte in a result
-# Instructions of the features of a window, by its transform's length, and of a multiply-accumulate of the model
-# with all that belongs to it: a Cortex-M4, counted on the virtual processor (tests/test_features.py).
+# Instructions of the features of a window, by its transform's length, and of a multiply-accumulate of a
+# model with all that belongs to it, on a Cortex-M4: counted by the virtual board.
 FEATURE_CYCLES = {8: 90_000, 7: 52_000, 6: 32_000, 5: 18_000}
 CYCLES_A_MAC = 6.4
 ENERGY_SECONDS = 60  # the energy class of an entry is that of so much time
@@ -35,7 +35,7 @@ class Entry:
 
 
 def entries(models: Sequence[Path]) -> list[Entry]:
-    """Of all models, in order; raises TinyswitchError for records that are missing, or do not fit together."""
+    """Of all models, in order; raises TinyswitchError for records that are missing or do not fit together."""
     records = [record.read(model) for model in models]
     record.same_classes(records)
     found = []
@@ -49,7 +49,7 @@ def entries(models: Sequence[Path]) -> list[Entry]:
 
 
 def plans(chosen: Sequence[Entry], compiled: Sequence[Plan]) -> list[Plan]:
-    """The plan of each entry, under its name. Raises TinyswitchError if a model is not what its record says."""
+    """The plan of each entry, under its name; raises TinyswitchError if a model isn't as its record says."""
     by_source = {plan.source: plan for plan in compiled}
     for plan in compiled:
         _check(plan, next(e.record for e in chosen if e.record.model == plan.source))

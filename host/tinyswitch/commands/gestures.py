@@ -1,0 +1,113 @@
+"""Gestures on a board: recordings played to it, and recorded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from tinyswitch import firmware
+from tinyswitch.boards import Board
+from tinyswitch.commands.building import GESTURE, gesture_models
+from tinyswitch.commands.evaluating import connected
+from tinyswitch.errors import TinyswitchError
+from tinyswitch.evaluate import target
+from tinyswitch.evaluate.display import wide_console
+from tinyswitch.evaluate.target import Choice
+from tinyswitch.firmware import Build, project
+from tinyswitch.gestures import table
+from tinyswitch.gestures.table import Entry
+
+Log = Callable[[str], None]
+SOURCES = ("sensor", "link")
+WITH_SENSOR = ("nano33ble", "nano33ble-bare")  # boards
+
+
+def stream_recordings(
+    board: str,
+    port: str,
+    choice: Choice,
+    recordings: str | None,
+    limit: str | None,
+    source: str | None,
+    rate: str | None,
+    out: str | None,
+    log: Log,
+) -> None:
+    """Each model at its best rate, or ``rate``. TinyswitchError if recordings are lost or answers differ."""
+    project.board(board, GESTURE)
+    if source not in (None, *SOURCES):
+        raise TinyswitchError(f"--source {source}: it is sensor or link")
+    count = target.number("--limit", limit) if limit else None
+    models = gesture_models(choice)
+    chosen = [_entry(table.entries([model]), rate) for model in models]
+    log(f"building the firmware for {board}")
+    built = firmware.build(board, GESTURE, models)
+    with connected(board, port, built, log) as (device, prepare):
+        playing = _playing(device, built, source)
+        for entry in chosen:
+            folder = (
+                Path(out) / entry.name
+                if out and len(chosen) > 1
+                else target.run_folder(out, board, entry.name)
+            )
+            _stream(device, playing, built, entry, recordings, count, folder, prepare, log)
+
+
+def _entry(entries: list[Entry], rate: str | None) -> Entry:
+    """The entry for ``rate``, else the first."""
+    if rate is None:
+        return entries[0]
+    for entry in entries:
+        if f"{entry.rate.window.rate_hz:g}" == rate.strip():
+            return entry
+    there = ", ".join(f"{entry.rate.window.rate_hz:g}" for entry in entries)
+    raise TinyswitchError(f"--rate {rate}: {entries[0].record.model} has {there} (Hz)")
+
+
+def _playing(device: Board, built: Build, source: str | None) -> Callable[[Path], Board] | None:
+    """What makes a board into whose sensor a recording is played; None: samples go over the link."""
+    possible = device.kind == "virtual" and device.name in WITH_SENSOR
+    if source == "sensor" and not possible:
+        raise TinyswitchError(
+            f"--source sensor: recordings can be played into the sensor of a virtual {WITH_SENSOR[0]} alone; "
+            f"leave it out, and {device.name} gets them over the link"
+        )
+    if source == "link" or not possible:
+        return None
+    from tinyswitch.boards.virtual import VirtualBoard  # loads the emulator
+    from tinyswitch.boards.virtual.chip import Options
+
+    return lambda path: VirtualBoard(built.elf, device.name, Options(motion=path, motion_fast=True))
+
+
+def _stream(
+    device: Board,
+    playing: Callable[[Path], Board] | None,
+    built: Build,
+    entry: Entry,
+    recordings: str | None,
+    limit: int | None,
+    out: Path,
+    prepare: Callable[[], None],
+    log: Log,
+) -> None:
+    from tinyswitch.evaluate.gesture.display import gesture_tables
+    from tinyswitch.evaluate.gesture.material import recordings as chosen
+    from tinyswitch.evaluate.gesture.stream import Job, gesture_eval
+
+    folder, found = chosen(entry.record, Path(recordings) if recordings else None, limit, log)
+    job = Job(device, playing, built, entry, folder, found, out, prepare)
+    summary = gesture_eval(job, Console(stderr=True))
+    console = wide_console()
+    for shown in gesture_tables(summary, entry.record.classes):
+        console.print(shown)
+    log(f"results: {out}")
+    if summary["lost"]:
+        raise TinyswitchError(
+            f"{summary['lost']} of {summary['images']} windows lost; the same command goes on"
+        )
+    different = summary["answered"] - summary["identical_outputs"]
+    if different:
+        raise TinyswitchError(f"{out}: {different} of {summary['answered']} windows differ from the host's")

@@ -1,0 +1,1 @@
+"""Recordings of motion on a board: played, answered, compared with the host window by window."""
