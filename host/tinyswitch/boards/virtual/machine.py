@@ -54,7 +54,11 @@ class Machine:
         self.sleeping = False
         self._accessing = False
         self._halt: Halt | None = None
+        self._polled: int | None = None  # the register that was read last, and the instructions until then
+        self._polled_at = 0
+        self._polled_for: int | None = None  # instructions at the read before, if it was the same register
         self._reset: str | None = None
+        self.reset_cause = "power"  # of the latest reset: else software or watchdog
         self._epoch = (0, 0.0)  # time at which the clock's speed last changed, in cycles and seconds
         self.boot = _boot_address(chip, firmware)
         self.exceptions = Exceptions(self.cpu, self.boot)
@@ -105,6 +109,7 @@ class Machine:
 
     def _restart(self) -> None:
         cause, self._reset = self._reset or "", None
+        self.reset_cause = cause
         for peripheral in self.peripherals:
             peripheral.reset()
         self.clocks.note_reset(cause)
@@ -154,14 +159,28 @@ class Machine:
         state.cyccnt_origin = state.cyccnt_origin - max(0, time - self.now()) & (1 << 64) - 1
         self.skip_to(time)
 
+    def poll_until_event(self, time: int) -> None:
+        """The same, but not past what may interrupt the polling; then lets happen what has become due."""
+        event = self._next_event()
+        self.poll_until(time if event is None else min(time, event))
+        self.catch_up()
+
+    def is_polling(self, instructions: int) -> bool:
+        """Whether the register that is read now was read before, that many instructions ago at most, and no
+        other access to a peripheral was in between."""
+        return self._polled_for is not None and self.instructions() - self._polled_for <= instructions
+
     def timer_changed(self) -> None:
         """A peripheral's next event has moved: look at it before the next block."""
         self.cpu.request_stop()
 
     def catch_up(self) -> None:
         """Lets all peripherals do what has become due."""
-        for peripheral in self._timed:
-            peripheral.advance()
+        try:
+            for peripheral in self._timed:
+                peripheral.advance()
+        except Refused as refusal:  # nothing to do with an access that may be in progress
+            raise Halt(str(refusal)) from None
 
     def _set_deadline(self) -> None:
         now = self.now()
@@ -306,10 +325,17 @@ class Machine:
         if peripheral.clock and not self.clocks.enabled(*peripheral.clock):
             register, _ = peripheral.clock
             raise Refused(f"{peripheral.name} has no clock: its bit in {register} is off")
+        self._note_poll(address if value is None else None)
         if value is None:
             return peripheral.read(address - peripheral.base, size)
         peripheral.write(address - peripheral.base, size, value)
         return None
+
+    def _note_poll(self, address: int | None) -> None:
+        """Remembers which register was read last, and when; None: the access is a write."""
+        again = address is not None and address == self._polled
+        self._polled_for = self._polled_at if again else None
+        self._polled, self._polled_at = address, self.instructions()
 
     def find(self, address: int) -> Peripheral | None:
         """The peripheral that has that address."""

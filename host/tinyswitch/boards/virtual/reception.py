@@ -27,6 +27,10 @@ class Reception:
         if not waiting:
             self.arrival = max(self.arrival, self._machine.now() + frame)
 
+    def restart(self, frame: int) -> None:
+        """The receiver has been switched on: nothing can be complete before a frame from now."""
+        self.arrival = max(self.arrival, self._machine.now() + frame)
+
     def take(self, frame: int, most: int = QUEUE_BYTES) -> bytes:
         """The bytes that are complete by now, oldest first, ``most`` at a time."""
         late = self._machine.now() - self.arrival
