@@ -15,8 +15,12 @@ from tinyswitch.boards.virtual.nrf52840.nordic import RAM, RAM_BYTES
 from tinyswitch.boards.virtual.nrf52840.nvmc import Nvmc
 from tinyswitch.boards.virtual.nrf52840.ppi import Ppi
 from tinyswitch.boards.virtual.nrf52840.saadc import Saadc
+from tinyswitch.boards.virtual.nrf52840.sensors import Sensors
 from tinyswitch.boards.virtual.nrf52840.timer import INSTANCES, Timer
+from tinyswitch.boards.virtual.nrf52840.twim import Twim1
 from tinyswitch.boards.virtual.nrf52840.uarte import Uarte0
+from tinyswitch.boards.virtual.nrf52840.usbd import IRQ as USBD_IRQ
+from tinyswitch.boards.virtual.nrf52840.usbd import Usbd
 from tinyswitch.boards.virtual.nrf52840.wdt import Wdt
 from tinyswitch.boards.virtual.peripheral import Peripheral
 
@@ -26,7 +30,6 @@ FICR, UICR = 0x10000000, 0x10001000
 APPLICATION = 0x10000  # behind the Arduino bootloader
 # SysTick's clock is the processor's, which stands in sleep
 CORE = Core(interrupts=48, priority_bits=3, systick_divider=None, systick_sleeps=True, m7=False)
-USBD_IRQ = 39
 
 
 def _word(offset: int, value: int) -> tuple[int, bytes]:
@@ -48,28 +51,31 @@ FACTORY = (  # 4.4: FICR of an nRF52840-QIAA
 
 def _peripherals(machine: Machine) -> list[Peripheral]:
     ppi = Ppi(machine)
+    p0, p1 = P0(machine), P1(machine)
     return [
         Clock(machine, ppi),
-        P0(machine),
-        P1(machine),
+        p0,
+        p1,
+        Twim1(machine, ppi, Sensors(machine, p0, p1)),
         Uarte0(machine, ppi),
         *(Timer(machine, ppi, number) for number in range(len(INSTANCES))),
         Saadc(machine, ppi),
         Wdt(machine, ppi),
         Nvmc(machine),
+        Usbd(machine),
         ppi,
         *CORE.peripherals(machine),
     ]
 
 
 def _leave_bootloader(machine: Machine) -> None:
-    """The bootloader has started the crystal and used USB, whose interrupt is enabled and pending. (It also
-    leaves USBD on, which isn't modelled.)"""
-    clock = machine.clocks
-    assert isinstance(clock, Clock)
-    clock.start_crystal()
+    """The bootloader has started the crystal, and leaves USB on with its interrupt enabled."""
+    for peripheral in machine.peripherals:
+        if isinstance(peripheral, Clock):
+            peripheral.start_crystal()
+        elif isinstance(peripheral, Usbd):
+            peripheral.leave_on()
     machine.exceptions.enabled.add(IRQ0 + USBD_IRQ)
-    machine.exceptions.pend(IRQ0 + USBD_IRQ)
 
 
 NRF52840 = Chip(
