@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.litert import LiteRtModel
 from tinyswitch.features.spectral import SCALE, ZERO_POINT
+from tinyswitch.quantize.keras_model import to_int8
 from tinyswitch.quantize.quiet import quiet
 
 LARGEST = (127 - ZERO_POINT) * SCALE  # real value of the largest feature
@@ -80,16 +80,7 @@ def probabilities(model: Any, features: np.ndarray) -> np.ndarray:
 
 def convert(model: Any, features: np.ndarray) -> bytes:
     """The int8 ``.tflite``, calibrated on int8 features; a feature is the model's input as it is."""
-    with quiet():
-        import tensorflow as tf
-
-        calibration = _full_range(real(features), model)
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: _rows(calibration)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        return converter.convert()
+    return to_int8(model, _full_range(real(features), model))
 
 
 def check(path: Path) -> LiteRtModel:
@@ -118,8 +109,3 @@ def _full_range(inputs: np.ndarray, model: Any) -> np.ndarray:
     extremes = np.repeat(np.median(inputs, 0, keepdims=True), 2, 0)
     extremes[:, np.abs(kernel).sum(1).argmin()] = 0, LARGEST
     return np.concatenate([inputs, extremes]).astype(np.float32)
-
-
-def _rows(inputs: np.ndarray) -> Iterator[list[np.ndarray]]:
-    for row in inputs:
-        yield [row[None]]

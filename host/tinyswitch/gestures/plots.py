@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 
-from tinyswitch import data
+from tinyswitch.evaluate import confusion
 from tinyswitch.features import spectral
 from tinyswitch.features.spectral import PER_AXIS
 from tinyswitch.gestures.network import real
@@ -29,23 +28,9 @@ def draw(trained: Trained, folder: Path) -> list[Path]:
 
 def _draw_scores(trained: Trained, path: Path) -> Path:
     """The confusion matrix, and F1 of each class."""
-    from matplotlib import pyplot
-
-    scores, names = trained.scores, trained.material.classes
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    left.imshow(scores.confusion / np.maximum(scores.confusion.sum(1, keepdims=True), 1), "Blues", vmin=0)
-    for (row, column), count in np.ndenumerate(scores.confusion):
-        dark = count > scores.confusion[row].sum() / 2
-        left.text(column, row, count, ha="center", va="center", color="white" if dark else "black")
-    left.set(xlabel="answer", ylabel="truth")
-    left.set_xticks(range(len(names)), names)
-    left.set_yticks(range(len(names)), names)
-    right.barh(range(len(names)), scores.f1, 0.6)
-    right.set_yticks(range(len(names)), names)
-    right.invert_yaxis()
-    right.set(xlabel="F1", xlim=(0, 1))
-    figure.suptitle(f"{scores.windows} held-out windows, {100 * scores.accuracy:.1f} % right")
-    return _save(figure, path)
+    scores = trained.scores
+    title = f"{scores.windows} held-out windows, {100 * scores.accuracy:.1f} % right"
+    return confusion.draw(scores, trained.material.classes, title, path)
 
 
 def _draw_features(trained: Trained, path: Path) -> Path:
@@ -69,7 +54,7 @@ def _draw_features(trained: Trained, path: Path) -> Path:
         axes.set_ylabel("log2")
     handles = [Patch(color=f"C{i}", label=name) for i, name in enumerate(classes)]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(classes), frameon=False)
-    return _save(figure, path)
+    return confusion.save(figure, path)
 
 
 def _draw_importance(trained: Trained, path: Path) -> Path:
@@ -83,14 +68,4 @@ def _draw_importance(trained: Trained, path: Path) -> Path:
     axes.set_yticks(range(len(order)), [names[i] for i in order], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("rise of the cross-entropy when the feature is shuffled (grey: not used)")
-    return _save(figure, path)
-
-
-def _save(figure, path: Path) -> Path:
-    from matplotlib import pyplot
-
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    pyplot.close(figure)
-    data.write_file(path, content.getvalue())
-    return path
+    return confusion.save(figure, path)

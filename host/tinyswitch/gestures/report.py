@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from rich.table import Table
 
+from tinyswitch.evaluate import confusion
 from tinyswitch.evaluate.display import percent
 from tinyswitch.features import spectral
 from tinyswitch.gestures.recording import AXES
@@ -24,18 +25,12 @@ def tables(trained: Trained) -> Iterator[Table]:
 def _confusion(trained: Trained) -> Table:
     scores, figures = trained.scores, trained.record["held_out"]
     slower = ", ".join(f"{percent(a)} at {rate} Hz" for rate, a in figures["accuracy_at_hz"].items())
-    table = Table(
-        title=f"{percent(scores.accuracy)} of {scores.windows} held-out windows right,\n"
-        f"{scores.recordings_right} of {scores.recordings} held-out recordings",
-        caption=f"int8; float: {percent(figures['float_accuracy'])}\nwith slower samples: {slower}",
+    title = (
+        f"{percent(scores.accuracy)} of {scores.windows} held-out windows right,\n"
+        f"{scores.recordings_right} of {scores.recordings} held-out recordings"
     )
-    table.add_column("truth \\ answer")
-    for name in [*trained.material.classes, "precision", "recall", "F1"]:
-        table.add_column(name, justify="right")
-    for i, name in enumerate(trained.material.classes):
-        rates = (scores.precision[i], scores.recall[i], scores.f1[i])
-        table.add_row(name, *map(str, scores.confusion[i]), *(f"{rate:.3f}" for rate in rates))
-    return table
+    caption = f"int8; float: {percent(figures['float_accuracy'])}\nwith slower samples: {slower}"
+    return confusion.table(scores, trained.material.classes, title, caption)
 
 
 def _importance(trained: Trained) -> Table:
