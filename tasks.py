@@ -213,6 +213,36 @@ def stream_eval(
 
 @task(
     help={
+        "app": "application: gesture",
+        "label": "what is recorded: the gesture's name, and the files'",
+        "board": "nano33ble",
+        "port": PORT_HELP,
+        "seconds": "of each recording",
+        "count": "number of recordings",
+        "out": "folder for LABEL.NUMBER.json (else recordings); nothing is overwritten",
+    }
+)
+@one_line
+def record(
+    _: Context,
+    app: str,
+    label: str,
+    board: str = "nano33ble",
+    port: str = "auto",
+    seconds: str = "10",
+    count: str = "1",
+    out: str | None = None,
+) -> None:
+    """Record motions from a board's sensor, to train with (train --app gesture --recordings DIR)."""
+    from tinyswitch.commands import gestures
+
+    if app != "gesture":
+        fail(f"--app {app}: recordings are made for gesture", 1)
+    gestures.record_motions(board, port, label, seconds, count, out, say)
+
+
+@task(
+    help={
         "net": NET_HELP,
         "models": MODELS_HELP,
         "family": FAMILY_HELP,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from tinyswitch import firmware
@@ -13,14 +15,17 @@ from tinyswitch.commands.building import GESTURE, gesture_models
 from tinyswitch.commands.evaluating import connected
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
-from tinyswitch.evaluate.display import wide_console
+from tinyswitch.evaluate.display import bars, wide_console
 from tinyswitch.evaluate.target import Choice
 from tinyswitch.firmware import Build, project
-from tinyswitch.gestures import table
+from tinyswitch.gestures import record, table
 from tinyswitch.gestures.table import Entry
+from tinyswitch.link import Client
+from tinyswitch.link.gesture import Gestures
 
 Log = Callable[[str], None]
 SOURCES = ("sensor", "link")
+COUNTDOWN_S = 3  # before a recording begins
 WITH_SENSOR = ("nano33ble", "nano33ble-bare")  # boards
 
 
@@ -111,3 +116,48 @@ def _stream(
     different = summary["answered"] - summary["identical_outputs"]
     if different:
         raise TinyswitchError(f"{out}: {different} of {summary['answered']} windows differ from the host's")
+
+
+def record_motions(
+    board: str, port: str, label: str, seconds: str, count: str, out: str | None, log: Log
+) -> None:
+    """Writes ``count`` recordings, one after the other, each after a countdown."""
+    from tinyswitch.gestures import recorder
+
+    project.board(board, GESTURE)
+    recorder.check_label(label)
+    length, number = target.number("--seconds", seconds, minimum=2), target.number("--count", count)
+    folder = Path(out) if out else project.ROOT / "recordings"
+    built = firmware.build(board, GESTURE, [record.DEFAULT])
+    with connected(board, port, built, log) as (device, _):
+        if device.kind == "native":
+            raise TinyswitchError(f"--board {board}: it has no motion sensor; {WITH_SENSOR[0]} has one")
+        client = Client(device.open())
+        info = client.hello()
+        if info.app != GESTURE:
+            raise TinyswitchError(
+                f"{device.name}: the application on it is {info.app!r}; run build-flash --app {GESTURE} first"
+            )
+        try:
+            for i in range(number):
+                _countdown(f"{label}, {i + 1} of {number}", log)
+                rate, samples = _capture(client, label, length)
+                content = recorder.document(samples, rate, info.board)
+                print(recorder.save(content, folder, label))
+        finally:
+            client.close()
+
+
+def _capture(client: Client, label: str, seconds: int) -> tuple[float, np.ndarray]:
+    """Rate and samples, with a progress bar in seconds."""
+    from tinyswitch.gestures.recorder import capture
+
+    with bars(Console(stderr=True)) as progress:
+        bar = progress.add_task(label, total=seconds)
+        return capture(Gestures(client), seconds, lambda done: progress.update(bar, completed=round(done)))
+
+
+def _countdown(what: str, log: Log) -> None:
+    for left in range(COUNTDOWN_S, 0, -1):
+        log(f"{what}: in {left} s")
+        time.sleep(1)

@@ -1,4 +1,4 @@
-"""What the host makes of a recording: features by the firmware's C, the model under LiteRT, means in numpy."""
+"""What the host makes of a recording: features by the firmware's C, the model under LiteRT, the means."""
 
 from __future__ import annotations
 

@@ -54,8 +54,9 @@ def gesture_eval(job: Job, console: Console) -> dict[str, Any]:
     """Plays what ``out`` has no answers for yet, and says what came back; see docs/gesture.md.
 
     ``out`` gets ``results.jsonl`` (a line as each recording is answered), ``run.json`` (whose results they
-    are) and, at the end, ``summary.json``, which is also returned. Raises TinyswitchError if the board is gone, a
-    recording is too short, a file cannot be written, or ``out`` is another run's; Interrupted on Ctrl-C.
+    are) and, at the end, ``summary.json``, which is also returned. Raises TinyswitchError if the board is
+    gone, a recording is too short, a file cannot be written, or ``out`` is another run's; Interrupted on
+    Ctrl-C.
     """
     run = _Run(job, console)
     with Journal(job.out / "results.jsonl") as journal:

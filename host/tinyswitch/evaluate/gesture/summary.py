@@ -24,8 +24,8 @@ def gesture_summary(
 ) -> dict[str, Any]:
     """What ``summary.json`` says: the fields of images, an image being a window, and those of gestures.
 
-    ``facts`` is ``run.json``; ``lines`` has the lines of ``results.jsonl`` by the recording's name; ``memory``
-    is the build's. Sizes in bytes, shares as fractions.
+    ``facts`` is ``run.json``; ``lines`` has the lines of ``results.jsonl`` by the recording's name;
+    ``memory`` is the build's. Sizes in bytes, shares as fractions.
     """
     pairs = [
         (window, answer)
