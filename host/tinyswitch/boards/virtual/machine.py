@@ -19,6 +19,7 @@ from tinyswitch.errors import TinyswitchError
 
 SLICE_SECONDS = 0.005  # emulated; how often the host is looked after at least
 LINGER_SECONDS = 1.0
+POLL_INSTRUCTIONS = 100  # two reads of a register no further apart are the same loop's
 ERASED = 0xFF
 
 
@@ -54,9 +55,8 @@ class Machine:
         self.sleeping = False
         self._accessing = False
         self._halt: Halt | None = None
-        self._polled: int | None = None  # the register that was read last, and the instructions until then
-        self._polled_at = 0
-        self._polled_for: int | None = None  # instructions at the read before, if it was the same register
+        self._read_at: dict[int, int] = {}  # instructions at the latest read of each register, since a write
+        self._polls = False
         self._reset: str | None = None
         self.reset_cause = "power"  # of the latest reset: else software or watchdog
         self._epoch = (0, 0.0)  # time at which the clock's speed last changed, in cycles and seconds
@@ -165,10 +165,10 @@ class Machine:
         self.poll_until(time if event is None else min(time, event))
         self.catch_up()
 
-    def is_polling(self, instructions: int) -> bool:
-        """Whether the register that is read now was read before, that many instructions ago at most, and no
-        other access to a peripheral was in between."""
-        return self._polled_for is not None and self.instructions() - self._polled_for <= instructions
+    def is_polling(self) -> bool:
+        """Whether the register that is read now was read just before, and nothing was written in between: the
+        firmware waits for something in a loop."""
+        return self._polls
 
     def timer_changed(self) -> None:
         """A peripheral's next event has moved: look at it before the next block."""
@@ -325,17 +325,18 @@ class Machine:
         if peripheral.clock and not self.clocks.enabled(*peripheral.clock):
             register, _ = peripheral.clock
             raise Refused(f"{peripheral.name} has no clock: its bit in {register} is off")
-        self._note_poll(address if value is None else None)
         if value is None:
+            self._note_read(address)
             return peripheral.read(address - peripheral.base, size)
+        self._read_at.clear()
         peripheral.write(address - peripheral.base, size, value)
         return None
 
-    def _note_poll(self, address: int | None) -> None:
-        """Remembers which register was read last, and when; None: the access is a write."""
-        again = address is not None and address == self._polled
-        self._polled_for = self._polled_at if again else None
-        self._polled, self._polled_at = address, self.instructions()
+    def _note_read(self, address: int) -> None:
+        now = self.instructions()
+        before = self._read_at.get(address)
+        self._polls = before is not None and now - before <= POLL_INSTRUCTIONS
+        self._read_at[address] = now
 
     def find(self, address: int) -> Peripheral | None:
         """The peripheral that has that address."""

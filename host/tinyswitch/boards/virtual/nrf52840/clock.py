@@ -138,7 +138,7 @@ class Clock(Nordic):
 
     def _runs(self, since: int | None) -> bool:
         """Firmware that asks again and again waits for it."""
-        if since is not None and since > self.machine.now() and self.machine.is_polling(100):
+        if since is not None and since > self.machine.now() and self.machine.is_polling():
             self.machine.poll_until_event(since)
         return since is not None and self.machine.now() >= since
 

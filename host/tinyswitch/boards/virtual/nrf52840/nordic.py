@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 EVENTS = 0x100
 SHORTS, INTEN, INTENSET, INTENCLR = 0x200, 0x300, 0x304, 0x308
 RAM, RAM_BYTES = 0x20000000, 256 << 10
+ALL = 0xFFFFFFFF
 MHZ16 = 4  # processor cycles of the peripherals' clock, PCLK16M
-POLL_INSTRUCTIONS = 40  # two reads of an event no further apart are the same loop's
 
 
 class Nordic(Peripheral):
@@ -60,7 +60,7 @@ class Nordic(Peripheral):
             found[SHORTS] = Register("SHORTS", 0, sum(1 << bit for bit in self.shorts.values()))
         if self.events:
             found[INTENSET] = Register("INTENSET", 0, mask)
-            found[INTENCLR] = Register("INTENCLR", 0, mask)
+            found[INTENCLR] = Register("INTENCLR", 0, ALL)
             if self.has_inten:
                 found[INTEN] = Register("INTEN", 0, mask)
         return found
@@ -128,7 +128,7 @@ class Nordic(Peripheral):
 
     def _read_event(self, name: str) -> int:
         key = f"EVENTS_{name}"
-        if not self.values[key] and self.machine.is_polling(POLL_INSTRUCTIONS):
+        if not self.values[key] and self.machine.is_polling():
             due = self.due(name)
             if due is not None:
                 self.machine.poll_until_event(due)
