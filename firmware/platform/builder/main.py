@@ -76,7 +76,10 @@ if embedded:
         SIZEPROGREGEXP=r"^(?:\.vectors|\.text|\.rodata|\.data)\s+(\d+).*",
         SIZEDATAREGEXP=r"^(?:\.stack|\.dtcm|\.noinit|\.data|\.bss)\s+(\d+).*",
     )
-    env.Append(LINKFLAGS=["-nostartfiles", "-Wl,--fatal-warnings", "-Wl,-z,noexecstack"])
+    env.Append(
+        LIBPATH=[str(firmware / "boards" / folder)],  # of what the linker script includes
+        LINKFLAGS=["-nostartfiles", "-Wl,--fatal-warnings", "-Wl,-z,noexecstack"],
+    )
 
 
 def allow_gnu99(node):
@@ -91,7 +94,7 @@ program = env.BuildProgram()
 Default(program)
 
 if embedded:
-    env.Depends(program, "$LDSCRIPT_PATH")
+    env.Depends(program, sorted(map(str, (firmware / "boards" / folder).glob("*.ld"))))
     image = env.Command(
         str(output / "firmware.bin"),
         program,

@@ -1,0 +1,24 @@
+/* What the files of this board share. */
+#ifndef CHIP_H
+#define CHIP_H
+
+#include "cortexm/cortexm.h"
+
+#define CORE_HZ UINT32_C(64000000)
+#define TIMER_HZ UINT32_C(16000000) /* of the TIMERs */
+
+void watchdog_start(void);
+void clock_start(void);                   /* 64 MHz from the crystal; the flash's cache */
+void timers_start(void);                  /* cycle counter and tick */
+enum board_reset_cause reset_cause(void); /* by the chip's flags, which it clears */
+void uarte_start(void);                   /* 115,200 baud */
+
+/* For board_idle(), with interrupts off: the next byte ends a sleep. Returns 0 if bytes wait already. */
+int uarte_wake_by_byte(void);
+void uarte_wake_done(void);
+
+/* Handlers of the vector table. */
+void uarte_handler(void);
+void tick_handler(void);
+
+#endif

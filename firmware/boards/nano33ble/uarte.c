@@ -1,0 +1,214 @@
+/* The link port: UARTE0 on the pins TX and RX of the board's edge. DMA receives into a ring and never stops: it
+ * gets one half of the ring while it fills the other. Its own count is known only when a half is full, so TIMER3
+ * counts the bytes. */
+#include "chip.h"
+#include "gpio.h"
+#include "registers.h"
+#include <string.h>
+
+#define RING_BYTES UINT32_C(4096) /* a power of two; half of it is 20 ms at 1,000,000 baud */
+#define HALF_BYTES (RING_BYTES / 2u)
+#define SEND_BYTES 64u
+#define TX_PIN PIN(1, 3)
+#define RX_PIN PIN(1, 10)
+#define GPIO_PULLED_UP_INPUT 0x00Cu
+#define COUNT_CHANNEL 0              /* of the PPI */
+#define SETTLE_CYCLES 64u            /* 1 us */
+#define STOP_CYCLES (CORE_HZ / 500u) /* 2 ms; the receiver waits for up to 4 bytes, 0.4 ms */
+
+const uint32_t board_rx_bytes = RING_BYTES;
+
+static uint8_t ring[RING_BYTES];
+
+static uint32_t halves;   /* that the DMA has begun since reception began */
+static uint32_t consumed; /* of the bytes since then; byte number n lies at ring[n % RING_BYTES] */
+static uint32_t lost;
+static int astray; /* the DMA has gone on without being told where */
+
+static const struct {
+    uint32_t baud, setting; /* PS 6.34.10, BAUDRATE */
+} speeds[] = {
+    {115200, 0x01D60000}, {230400, 0x03B00000},  {460800, 0x07400000},
+    {921600, 0x0F000000}, {1000000, 0x10000000},
+};
+
+/* Bytes since reception began, modulo 2^32. */
+static uint32_t received(void) {
+    TIMER_TASKS_CAPTURE(TIMER3, 0) = 1;
+    return TIMER_CC(TIMER3, 0);
+}
+
+static void counter_start(void) {
+    TIMER_TASKS_STOP(TIMER3) = 1;
+    TIMER_MODE(TIMER3) = TIMER_MODE_COUNTER;
+    TIMER_BITMODE(TIMER3) = TIMER_BITMODE_32;
+    TIMER_SHORTS(TIMER3) = 0;
+    TIMER_TASKS_CLEAR(TIMER3) = 1;
+    TIMER_TASKS_START(TIMER3) = 1;
+    PPI_CH_EEP(COUNT_CHANNEL) = (uint32_t)(uintptr_t)&UARTE0_EVENTS_RXDRDY;
+    PPI_CH_TEP(COUNT_CHANNEL) = (uint32_t)(uintptr_t)&TIMER_TASKS_COUNT(TIMER3);
+    PPI_CHENSET = BIT(COUNT_CHANNEL);
+}
+
+static void wait_for(volatile uint32_t *event) {
+    const uint64_t start = board_cycles();
+    while (*event == 0 && board_cycles() - start < STOP_CYCLES) {
+    }
+}
+
+/* Leaves nothing in the receiver's FIFO: it would come later, uncounted. */
+static void receive_stop(void) {
+    UARTE0_INTENCLR = UINT32_C(0xFFFFFFFF);
+    UARTE0_SHORTS = 0;
+    UARTE0_EVENTS_RXTO = 0;
+    UARTE0_TASKS_STOPRX = 1;
+    wait_for(&UARTE0_EVENTS_RXTO);
+    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)ring;
+    UARTE0_RXD_MAXCNT = HALF_BYTES;
+    UARTE0_EVENTS_ENDRX = 0;
+    UARTE0_TASKS_FLUSHRX = 1;
+    wait_for(&UARTE0_EVENTS_ENDRX);
+}
+
+static void receive_start(void) {
+    counter_start();
+    halves = 0;
+    consumed = 0;
+    astray = 0;
+    UARTE0_ERRORSRC = UARTE0_ERRORSRC; /* ones clear */
+    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)ring;
+    UARTE0_RXD_MAXCNT = HALF_BYTES;
+    UARTE0_SHORTS = UARTE_SHORTS_ENDRX_STARTRX;
+    UARTE0_EVENTS_RXSTARTED = 0;
+    UARTE0_INTENSET = UARTE_INT_RXSTARTED;
+    UARTE0_TASKS_STARTRX = 1;
+}
+
+/* The DMA has taken over RXD.PTR: it can be told where to go on. */
+void uarte_handler(void) {
+    if (UARTE0_EVENTS_RXSTARTED == 0) {
+        return;
+    }
+    UARTE0_EVENTS_RXSTARTED = 0;
+    (void)UARTE0_EVENTS_RXSTARTED; /* the line is low before the handler is left */
+    astray |= received() - halves * HALF_BYTES >= HALF_BYTES;
+    halves++;
+    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)ring + halves % 2 * HALF_BYTES;
+}
+
+/* How many bytes wait. None if some were overwritten: all are dropped. None if there was an error on the line:
+ * then it is not known whether a byte was counted that is not in the ring, and reception begins anew. */
+static uint32_t pending(void) {
+    const uint32_t mask = interrupts_off();
+    uint32_t waiting = received() - consumed;
+    if (UARTE0_ERRORSRC != 0 || astray) {
+        lost += waiting + 1;
+        receive_stop();
+        receive_start();
+        waiting = 0;
+    } else if (waiting > RING_BYTES) {
+        lost += waiting;
+        consumed += waiting;
+        waiting = 0;
+    }
+    interrupts_restore(mask);
+    return waiting;
+}
+
+/* RXDRDY, which is counted, comes when a byte is in the FIFO, a moment before it is in the RAM (PS 6.34.2). */
+static void let_settle(void) {
+    const uint32_t start = DWT_CYCCNT;
+    while (DWT_CYCCNT - start < SETTLE_CYCLES) {
+    }
+}
+
+size_t board_read(uint8_t *dst, size_t max) {
+    const uint32_t waiting = pending();
+    const uint32_t n = max < waiting ? (uint32_t)max : waiting;
+    if (n == 0) {
+        return 0;
+    }
+    let_settle();
+    const uint32_t start = consumed % RING_BYTES;
+    const uint32_t first = n < RING_BYTES - start ? n : RING_BYTES - start;
+    memcpy(dst, ring + start, first);
+    memcpy(dst + first, ring, n - first);
+    if (pending() < n) {
+        return 0; /* the ring ran over while it was copied */
+    }
+    consumed += n;
+    return n;
+}
+
+static void send(const uint8_t *src, size_t n) {
+    static uint8_t part[SEND_BYTES]; /* the DMA reads nothing but RAM */
+    memcpy(part, src, n);
+    UARTE0_TXD_PTR = (uint32_t)(uintptr_t)part;
+    UARTE0_TXD_MAXCNT = (uint32_t)n;
+    UARTE0_EVENTS_ENDTX = 0;
+    __asm volatile("" ::: "memory"); /* `part` is in memory */
+    UARTE0_TASKS_STARTTX = 1;
+    while (UARTE0_EVENTS_ENDTX == 0) {
+    }
+}
+
+void board_write(const uint8_t *src, size_t n) {
+    if (n == 0) {
+        return;
+    }
+    for (size_t sent = 0; sent < n; sent += SEND_BYTES) {
+        send(src + sent, n - sent < SEND_BYTES ? n - sent : SEND_BYTES);
+    }
+    UARTE0_EVENTS_TXSTOPPED = 0;
+    UARTE0_TASKS_STOPTX = 1;
+    while (UARTE0_EVENTS_TXSTOPPED == 0) {
+    }
+}
+
+/* What is in the ring is dropped; there is nothing, for the host waits for the answer before it goes on. */
+int board_set_baud(uint32_t baud) {
+    for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) {
+        if (speeds[i].baud == baud) {
+            receive_stop();
+            UARTE0_BAUDRATE = speeds[i].setting;
+            receive_start();
+            return 0;
+        }
+    }
+    return -1;
+}
+
+void uarte_start(void) {
+    if (UARTE0_ENABLE != 0) { /* by a bootloader */
+        receive_stop();
+        UARTE0_ENABLE = 0;
+    }
+    gpio_write(TX_PIN, 1);
+    gpio_configure(TX_PIN, GPIO_STRONG_OUTPUT);
+    gpio_configure(RX_PIN, GPIO_PULLED_UP_INPUT); /* quiet when unplugged */
+    UARTE0_PSEL_TXD = TX_PIN;
+    UARTE0_PSEL_RXD = RX_PIN;
+    UARTE0_PSEL_RTS = UARTE_PSEL_DISCONNECTED;
+    UARTE0_PSEL_CTS = UARTE_PSEL_DISCONNECTED;
+    UARTE0_CONFIG = UARTE_CONFIG_8N1;
+    UARTE0_BAUDRATE = speeds[0].setting;
+    UARTE0_ENABLE = UARTE_ENABLE_ENABLED;
+    NVIC_IPR(UARTE0_POSITION) = 0;
+    NVIC_ISER(UARTE0_POSITION) = NVIC_BIT(UARTE0_POSITION);
+    receive_start();
+}
+
+uint32_t board_rx_lost(void) {
+    return lost;
+}
+
+int uarte_wake_by_byte(void) {
+    UARTE0_EVENTS_RXDRDY = 0;
+    const uint32_t waiting = pending();
+    UARTE0_INTENSET = UARTE_INT_RXDRDY; /* the event of a byte since then is still there */
+    return waiting == 0;
+}
+
+void uarte_wake_done(void) {
+    UARTE0_INTENCLR = UARTE_INT_RXDRDY;
+}
