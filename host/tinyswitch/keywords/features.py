@@ -1,0 +1,68 @@
+"""Features of clips and their variants, computed once and kept under build/keywords."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from tinyswitch import data
+from tinyswitch.features.frontend import CHANNELS, HEADER, ROWS, Frontend
+from tinyswitch.firmware.project import ROOT
+from tinyswitch.keywords.augment import Augmentation, Variants, after, alone
+from tinyswitch.keywords.clips import Clip
+
+FOLDER = ROOT / "build" / "keywords"
+
+
+def plain(clips: Sequence[Clip]) -> np.ndarray:
+    """(n, 49, 40) int8: each clip at the begin of a stream."""
+    frontend = Frontend()
+    return np.array([alone(clip.samples, frontend) for clip in clips])
+
+
+def in_stream(clips: Sequence[Clip], seed: int) -> np.ndarray:
+    """The same, each clip after another one, drawn with ``seed``."""
+    frontend, order = Frontend(), np.random.default_rng(seed).permutation(len(clips))
+    return np.array([after(clips[o].samples, c.samples, frontend) for c, o in zip(clips, order, strict=True)])
+
+
+def of_variants(
+    clips: Sequence[Clip],
+    backgrounds: Sequence[Clip],
+    count: int,
+    augmentation: Augmentation,
+    seed: int,
+    step: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """(clips, count, 49, 40) int8; each clip itself first. ``step`` is called after each clip."""
+    path = FOLDER / f"{_key(clips, backgrounds, count, augmentation, seed)}.npy"
+    if path.exists():
+        return np.load(path)
+    result = np.empty((len(clips), count, ROWS, CHANNELS), np.int8)
+    maker = Variants(augmentation, backgrounds, seed)
+    for i, clip in enumerate(clips):
+        result[i, 0] = alone(clip.samples, Frontend())
+        for j in range(1, count):
+            result[i, j] = maker.features(clip)
+        step()
+    content = io.BytesIO()
+    np.save(content, result)
+    data.write_file(path, content.getvalue())
+    return result
+
+
+def _key(
+    clips: Sequence[Clip], backgrounds: Sequence[Clip], count: int, augmentation: Augmentation, seed: int
+) -> str:
+    """Of all that the features depend on: sounds, variants, and the code that computes them."""
+    digest = hashlib.sha256(f"{count} {seed} {asdict(augmentation)}".encode())
+    for path in (*sorted(HEADER.parent.glob("frontend*")), ROOT / "host/tinyswitch/keywords/augment.py"):
+        digest.update(path.read_bytes())
+    for clip in (*clips, *backgrounds):
+        digest.update(f"{clip.label}".encode())
+        digest.update(clip.samples.tobytes())
+    return digest.hexdigest()[:16]
