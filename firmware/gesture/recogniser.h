@@ -18,10 +18,9 @@
 enum {
     TS_RECOGNISER_AXES = 3,
     TS_RECOGNISER_FEATURES = TS_RECOGNISER_AXES * TS_SPECTRAL_FEATURES,
-    TS_RECOGNISER_RING =
-        512, /* samples that are kept: 4.3 s of 119 Hz; a power of 2, so that numbers may wrap */
-    TS_RECOGNISER_RESULTS = 64,     /* results that are kept */
-    TS_RECOGNISER_SMOOTHING = 16,   /* most windows that an answer is the mean of */
+    TS_RECOGNISER_RING = 512,     /* samples that are kept, 4.3 s of 119 Hz; a power of 2: numbers may wrap */
+    TS_RECOGNISER_RESULTS = 64,   /* results that are kept */
+    TS_RECOGNISER_SMOOTHING = 16, /* most windows that an answer is the mean of */
     TS_RECOGNISER_UNCERTAIN = 0xFF, /* an answer: no class is likely enough */
 };
 
