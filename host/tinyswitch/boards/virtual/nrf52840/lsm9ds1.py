@@ -40,8 +40,7 @@ PLAYED_MICRO_G = 122
 FIFO_SAMPLES = 32
 BYPASS, FIFO, CONTINUOUS = 0, 1, 6  # FMODE
 XLDA, FTH, OVRN = 0x01, 0x80, 0x40
-# Samples that aren't valid after power-down (table 11: 2 at 119 Hz with a bandwidth of 50 Hz, the most of those
-# that are used here; 3.5: the first in the FIFO)
+# Samples without meaning after power-down: 2 at 119 Hz with a bandwidth of 50 Hz (table 11)
 UNSETTLED = 2
 RECOVERY_CLOCKS = 9  # UM10204, 3.1.16: after these a device that holds the data line has let it go
 
@@ -52,9 +51,9 @@ _FAULT = re.compile(r"(absent)|(hang|stuck|reset)@([\d.]+)|(silent)@([\d.]+)-([\
 class Fault:
     """What is wrong with a sensor: ``kind``, and when, in emulated seconds since the board was switched on.
 
-    absent: nobody answers. hang: holds the data line from ``start`` on, until nine clocks have come or the supply
-    has gone. stuck: the same, but only the supply helps. silent: doesn't answer from ``start`` to ``end``. reset:
-    falls back to its reset values at ``start``.
+    absent: nobody answers. hang: holds the data line from ``start`` on, until nine clocks have come or the
+    supply has gone. stuck: the same, but only the supply helps. silent: doesn't answer from ``start`` to
+    ``end``. reset: falls back to its reset values at ``start``.
     """
 
     kind: str = "none"
@@ -63,7 +62,7 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Of ``absent``, ``hang@S``, ``stuck@S``, ``reset@S``, ``silent@S-T``; raises TinyswitchError for others."""
+        """Of ``absent``, ``hang@S``, ``stuck@S``, ``reset@S``, ``silent@S-T``; raises TinyswitchError."""
         match = _FAULT.fullmatch(text)
         try:
             if match and match[1]:
@@ -75,7 +74,7 @@ class Fault:
         except ValueError:
             pass
         raise TinyswitchError(
-            f"sensor fault {text!r}: it must be absent, hang@S, stuck@S, reset@S or silent@S-T, S before T in seconds"
+            f"sensor fault {text!r}: it must be absent, hang@S, stuck@S, reset@S or silent@S-T, in seconds"
         )
 
 
@@ -84,8 +83,8 @@ class Lsm9ds1:
 
     It samples at the output data rate, divided by the decimation, from the moment the rate is set; the first
     UNSETTLED samples after power-down are zeros, then the recording begins. It goes on through changes of the
-    rate, resets and loss of supply, as the world would, and begins anew when the rate is set after it was set to
-    power-down.
+    rate, resets and loss of supply, as the world would, and begins anew when the rate is set after it was set
+    to power-down.
     """
 
     def __init__(self, playing: Playing, fault: Fault | None = None):
@@ -95,15 +94,16 @@ class Lsm9ds1:
         self._powered = False
         self._clocks = 0  # since it has been holding the data line
         self._over = False  # the fault
-        self._reset(0.0)
+        self._reset()
 
-    def _reset(self, now: float) -> None:
+    def _reset(self) -> None:
         self.registers = dict(RESET)
         self._fifo: deque[tuple[int, int, int]] = deque()
         self._overrun = False
         self._output = (0, 0, 0)  # in the output registers
         self._fresh = False
         self._next = math.inf  # when the next sample comes
+        self._settling = 0  # samples that are zeros
         self._index = 0  # of that sample in the recording
         self._at = self._sub = 0
         self._sub_next = False  # the next byte written is a register's address
@@ -112,8 +112,8 @@ class Lsm9ds1:
 
     def power(self, on: bool, now: float) -> None:
         """Switches the supply."""
-        if on and not self._powered:
-            self._reset(now)
+        if on != self._powered:
+            self._reset()
         if not on and self._fault.kind in ("hang", "stuck") and now >= self._fault.start:
             self._over = True
         self._powered = on
@@ -205,7 +205,7 @@ class Lsm9ds1:
         if register == FIFO_CTRL and value >> 5 not in (BYPASS, FIFO, CONTINUOUS):
             raise Refused(f"{what}: that FIFO mode isn't modelled")
         if register == CTRL_REG8 and value & SW_RESET:
-            self._reset(now)
+            self._reset()
             return
         before = self.rate_hz()
         self.registers[register] = value
@@ -249,7 +249,7 @@ class Lsm9ds1:
         fault = self._fault
         if fault.kind == "reset" and not self._over and now >= fault.start:
             self._over = True
-            self._reset(now)
+            self._reset()
         rate = self.rate_hz()
         while rate is not None and self._next <= now:
             self._take(rate)

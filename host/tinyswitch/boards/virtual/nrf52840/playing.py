@@ -13,7 +13,7 @@ FLAT = np.array([0.0, 0.0, 1.0])  # g: the board's face up
 
 
 class Playing:
-    """Samples of a recording at the sensor's rates; its last one for ever after, and without a recording those of
+    """Samples of a recording at the sensor's rates; its last one for ever after; without a recording those of
     a board that lies flat."""
 
     def __init__(self, recording: recordings.Recording | None = None):
@@ -26,7 +26,7 @@ class Playing:
         return cls(recordings.read(path) if path else None)
 
     def count(self, rate_hz: float) -> int:
-        """How many samples there are at ``rate_hz`` before it only repeats the last; 0 without a recording."""
+        """Samples of the recording at ``rate_hz``; 0 without one."""
         return len(self._at(rate_hz)) if self._recording else 0
 
     def sample(self, rate_hz: float, index: int) -> tuple[int, int, int]:
