@@ -1,13 +1,13 @@
 """Making families: shared int8 weights, calibration, scales, the files, the proof, the record."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import small_family
 from fake_board import write_images
 from models import check, examples
 from tinyswitch import data, families
@@ -21,20 +21,10 @@ from tinyswitch.families.forward import scores, with_tables
 from tinyswitch.families.frames import Frames
 from tinyswitch.families.prepared import Prepared
 from tinyswitch.nets import torchfile
-from tinyswitch.nets.weights import fold, random_tensors
+from tinyswitch.nets.weights import fold
 from tinyswitch.quantize import float_model
 from tinyswitch.quantize.calibration import to_real
 
-LINES = [
-    "conv k3 s2 c8",
-    "block k3 s1 c8",
-    "block k5 s1 e24 c8 add",
-    "exit c4",
-    "block k7 s2 e32 c16",
-    "block k3 s1 e40 c16 add",
-    "pool",
-    "dense c4",
-]
 SUBNETS = {
     "all": {},
     "r16": {"resolution": 16},
@@ -43,38 +33,13 @@ SUBNETS = {
     "cut": {"kernel": {"1": 3, "2": 5}, "width": {"1": 16, "3": 24}, "resolution": 17},
     "early": {"exit": 1},
 }
-DEAD = [3, 11]  # channels of block 2's expansion that never fire
-
-
-def random_norms(tensors, seed):
-    """Batch norm of some effect, gammas of either sign, in ``tensors``, which are changed."""
-    rng = np.random.default_rng(seed)
-    for name, tensor in tensors.items():
-        shape = tensor.shape
-        new = {
-            "bn.weight": rng.uniform(0.6, 1.6, shape) * rng.choice([1, 1, -1], shape),
-            "bn.bias": rng.normal(0.4, 0.5, shape),
-            "running_mean": rng.normal(0, 0.2, shape),
-            "running_var": rng.uniform(0.5, 1.5, shape),
-        }.get(".".join(name.split(".")[-2:]) if name.endswith(("weight", "bias")) else name.split(".")[-1])
-        if new is not None:
-            tensors[name] = new.astype(np.float32)
-    return tensors
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A family with its net, its weights and labelled images."""
     folder = tmp_path_factory.mktemp("family")
-    (folder / "net.json").write_text(json.dumps({"resolution": 24, "channels": 3, "layers": LINES}))
-    content = {"net": str(folder / "net.json"), "checkpoint": str(folder / "net.pth"), "subnets": SUBNETS}
-    (folder / "small.json").write_text(json.dumps(content))
-    # with this seed no channel but those of DEAD is at 0 or at 6 for all pixels of the images
-    tensors = random_norms(random_tensors(families.load(folder / "small.json").whole, 1), 46)
-    tensors["blocks.2.mobile_inverted_conv.inverted_bottleneck.bn.bias"][DEAD] = -100
-    with (folder / "net.pth").open("wb") as file:
-        torchfile.write(tensors, file)
-    write_images(folder / "images", 16, classes=4, size=30)
+    small_family.write(folder, SUBNETS)
     return folder
 
 
@@ -119,7 +84,7 @@ def test_weights_are_rounded_before_batch_norm(family, tensors):
 
 def test_channels_that_never_fire_have_no_weights(prepared):
     values = prepared.shared["blocks.2.inverted_bottleneck"].values
-    assert [c for c in range(values.shape[-1]) if not values[..., c].any()] == DEAD
+    assert [c for c in range(values.shape[-1]) if not values[..., c].any()] == small_family.DEAD
 
 
 def test_weights_that_round_exactly_keep_the_trained_batch_norm(family, tensors):
@@ -369,11 +334,13 @@ def test_frames_are_as_files_are_read(folder):
 
 
 def test_published_weights_make_a_family(tmp_path, monkeypatch):
-    """Few images, to be quick: shared bytes, and int8 answers mostly those of the float sub-network."""
+    """Few images and no tuning, to be quick: shared bytes, and int8 answers mostly those of the floats."""
     folder = data.local("imagenet-sample")
     if folder is None:
         pytest.skip(f"needs imagenet-sample/ in {data.VARIABLE}")
     family = families.load("mcunet-320kb")
+    untuned = tuple(dataclasses.replace(subnet, tune=False) for subnet in family.subnets)
+    family = dataclasses.replace(family, subnets=untuned)
     chosen = (family.subnets[0], family.subnet("r112-d34"))
     frames = Frames.of(find_images(folder)).first(12)
     prepared = Prepared(family, frames, lambda line: None)

@@ -1,10 +1,9 @@
 """Families' files, nets cut from nets, and the order of channels."""
 
-import json
-
 import numpy as np
 import pytest
 
+import small_family
 from tinyswitch import families, nets
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.families import order
@@ -12,29 +11,14 @@ from tinyswitch.families.derive import derive
 from tinyswitch.nets.weights import fold, random_tensors
 from tinyswitch.quantize import float_model
 
-LINES = [
-    "conv k3 s2 c8",
-    "block k3 s1 c8",
-    "block k5 s1 e24 c8 add",
-    "exit c4",
-    "block k7 s2 e32 c16",
-    "block k3 s1 e40 c16 add",
-    "pool",
-    "dense c4",
-]
-
 
 @pytest.fixture
 def net_file(tmp_path):
-    file = tmp_path / "small.json"
-    file.write_text(json.dumps({"resolution": 24, "channels": 3, "layers": LINES}))
-    return file
+    return small_family.write_net(tmp_path / "small.json")
 
 
 def family_file(net_file, subnets, **more):
-    file = net_file.with_name("family.json")
-    file.write_text(json.dumps({"net": str(net_file), "subnets": subnets, **more}))
-    return file
+    return small_family.write_family(net_file.with_name("family.json"), net_file, subnets, **more)
 
 
 def test_sub_networks_are_cut(net_file):
@@ -85,7 +69,8 @@ def test_shortcuts_follow_what_is_left(net_file):
         ({"width": 1.5}, "subnets.x.width is 1.5; allowed: 0.01 to 1"),
         ({"exit": 2}, "subnets.x.exit is 2; allowed: a block of small with an exit: 1"),
         ({"resolution": 25}, "subnets.x.resolution is 25; allowed: 1 to 24"),
-        ({"depth": 2}, 'unknown key "depth"; allowed: resolution, skip, kernel, width, exit'),
+        ({"tune": 1}, "subnets.x.tune is 1; allowed: true, false"),
+        ({"depth": 2}, 'unknown key "depth"; allowed: resolution, skip, kernel, width, exit, tune'),
     ],
 )
 def test_what_the_net_lacks_is_refused(net_file, subnet, message):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+import small_family
 from fake_board import write_images
 from models import examples
 from tinyswitch import families
@@ -20,24 +21,13 @@ from tinyswitch.families.search import Found, Point, Search, front
 from tinyswitch.families.search_images import Halves
 from tinyswitch.families.search_space import Space, spec_of, subnet_of
 
-LINES = [
-    "conv k3 s2 c8",
-    "block k3 s1 c8",
-    "block k5 s1 e24 c8 add",
-    "exit c4",
-    "block k7 s2 e32 c16",
-    "block k3 s1 e40 c16 add",
-    "pool",
-    "dense c4",
-]
 DECLARED = {"all": {}, "small": {"resolution": 16, "skip": [3]}, "odd": {"width": {"1": 10}}}
 
 
 def write_family(folder, **more):
-    (folder / "net.json").write_text(json.dumps({"resolution": 24, "channels": 3, "layers": LINES}))
-    content = {"net": str(folder / "net.json"), "subnets": DECLARED, **more}
-    (folder / "small.json").write_text(json.dumps(content))
-    return families.load(folder / "small.json")
+    net = small_family.write_net(folder / "net.json")
+    content = {"subnets": DECLARED, **more}
+    return families.load(small_family.write_family(folder / "small.json", net, **content))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tinyswitch.nets.net import Net
 FOLDER = nets.MODELS / "families"
 KEYS = ("net", "checkpoint", "order", "width", "subnets")
 ORDERS = ("checkpoint", "importance")  # of the channels of an expansion, of which the first are kept
-SUBNET_KEYS = ("resolution", "skip", "kernel", "width", "exit")
+SUBNET_KEYS = ("resolution", "skip", "kernel", "width", "exit", "tune")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,46}")  # also that of a file and of a ts_model
 MAX_SUBNETS = 64
 WIDTH_STEP = 8  # a share of the channels is rounded up to a multiple: kernels take four at a time
@@ -34,6 +34,7 @@ class Subnet:
     kernels: Mapping[int, int] = field(default_factory=dict)  # block -> taps of its depthwise kernel's centre
     widths: Mapping[int, int] = field(default_factory=dict)  # block -> channels kept of its expansion
     exit: int | None = None  # block behind which the net ends, with a head of its own
+    tune: bool = False  # whether its tables are to be tuned for it; tinyswitch.families.tune
 
     @property
     def structure(self) -> tuple[Any, ...]:
@@ -105,7 +106,7 @@ def _subnets(file: Path, net: Net, content: dict[str, Any]) -> tuple[Subnet, ...
     if first.resolution != net.resolution or first.structure != (frozenset(), (), (), None):
         raise TinyswitchError(
             f"{file}: subnets.{first.name}: the first sub-network is the whole net, whose weights the others"
-            " share; allowed: {}"
+            " share; allowed: {} and tune"
         )
     return found
 
@@ -133,8 +134,11 @@ def parse_subnet(file: Path, net: Net, name: str, value: Any) -> Subnet:
     if stop is not None and stop not in net.exits:
         known = ", ".join(map(str, net.exits)) or "none"
         raise check.bad(file, f"{key}.exit", stop, f"a block of {net.name} with an exit: {known}")
+    tune = wanted.get("tune", False)
+    if not isinstance(tune, bool):
+        raise check.bad(file, f"{key}.tune", tune, "true, false")
     derived = derive(net, name, resolution, skip, kernels, widths, stop)
-    return Subnet(name, derived, resolution, skip, kernels, widths, stop)
+    return Subnet(name, derived, resolution, skip, kernels, widths, stop, tune)
 
 
 def _block(file: Path, key: str, net: Net, value: Any) -> int:

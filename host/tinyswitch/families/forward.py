@@ -21,7 +21,7 @@ def sweep(net: Net, images: np.ndarray, compute: Compute) -> Iterator[tuple[Laye
     """Each layer with its output over ``images``, (n, h, w, c) float32; activations belong to ``compute``."""
     import tensorflow as tf
 
-    value = tf.constant(images)
+    value = tf.convert_to_tensor(images)
     kept = {-1: value}
     for index, layer in enumerate(net.layers):
         shortcut = kept[layer.shortcut] if layer.shortcut is not None else None
@@ -55,6 +55,21 @@ def with_tables(shared: Shared, tables: Tables) -> Compute:
         values = view(layer, shared[layer.name].values)
         kernel = values * along_channels(layer, table.scale)
         return activate(layer, convolve(layer, value, kernel, table.offset))
+
+    return compute
+
+
+def exact(shared: Shared) -> Compute:
+    """What the net computes in float, with its weights and batch norm as trained."""
+
+    def compute(layer: Layer, value: Any, shortcut: Any) -> Any:
+        if not layer.weights:
+            return activate(layer, apply(layer, value, None, shortcut))
+        own = shared[layer.name]
+        if own.norm is None:
+            return activate(layer, convolve(layer, value, own.exact, own.bias))
+        kernel = own.exact * along_channels(layer, own.norm.factor)
+        return activate(layer, convolve(layer, value, kernel, own.norm.offset))
 
     return compute
 

@@ -42,8 +42,12 @@ class Frames:
         """(n, h, w, c) uint8 as ``net`` takes them; kept. TinyswitchError for a file that is no image."""
         key = net.resolution, net.channels
         if key not in self._kept:
-            self._kept[key] = np.stack([_frame(source, net.input) for source in self.sources])
+            self._kept[key] = self.of_size(net.input)
         return self._kept[key]
+
+    def of_size(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """(n, *shape) uint8; shape: height, width, channels. TinyswitchError for a file that is no image."""
+        return np.stack([_frame(source, shape) for source in self.sources])
 
     def evenly(self, count: int) -> Frames:
         """Up to ``count`` of them, evenly spread."""

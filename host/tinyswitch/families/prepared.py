@@ -16,6 +16,7 @@ from tinyswitch.families.family import Family, Subnet
 from tinyswitch.families.frames import Frames
 from tinyswitch.families.shared import Shared, share
 from tinyswitch.families.tables import Tables
+from tinyswitch.families.tune import tune
 from tinyswitch.nets import torchfile, weights
 from tinyswitch.nets.net import Net
 from tinyswitch.quantize.calibration import to_real
@@ -32,7 +33,7 @@ class Prepared:
 
     def __init__(self, family: Family, images: Frames, log: Log = print):
         """``images`` to calibrate with; labels are not looked at. Raises TinyswitchError."""
-        self.family, self.images = family, images
+        self.family, self.images, self._log = family, images, log
         log(f"{family.name}: measuring the whole net on {len(images)} images")
         tensors = _tensors(family, log)
         pixels = self.pixels(family.whole)
@@ -51,10 +52,19 @@ class Prepared:
         key = subnet.structure
         if key not in self._tables:
             net = self._largest(subnet)
-            self._tables[key] = batchnorm.calibrate(
-                net, self.shared, self.statistics, self.pixels(net), self._given(net)
-            )
+            given = self._given(net)
+            calibrated = batchnorm.calibrate(net, self.shared, self.statistics, self.pixels(net), given)
+            self._tables[key] = self._tuned(subnet, calibrated, given)
         return self._tables[key]
+
+    def _tuned(self, subnet: Subnet, calibrated: Tables, given: Tables) -> Tables:
+        """Tables of ``subnet``'s structure, for those of its sub-networks that ask for tuning."""
+        asking = [s for s in self.family.subnets if s.structure == subnet.structure and s.tune]
+        if not asking:
+            return calibrated
+        self._log(f"{self.family.name}: tuning for {', '.join(s.name for s in asking)}")
+        nets = [s.net for s in asking]
+        return tune(nets, self.family.net, self.shared, calibrated, given, self.images, self._log)
 
     def _largest(self, subnet: Subnet) -> Net:
         """``subnet`` at the largest resolution that the family has this structure at."""
