@@ -31,7 +31,7 @@ typedef struct ui_keyword {
 /* An empty screen; its parts point to each other, so it must stay where it is. */
 void ui_keyword_start(ui_keyword *keyword);
 
-/* The word heard last, at most 10 characters, how sure that is, 0..1000, and its colour: UI_GREY once it is old. */
+/* The word heard last, at most 9 characters, how sure that is, 0..1000, and its colour: UI_GREY once it is old. */
 void ui_keyword_word(ui_keyword *keyword, const char *word, uint16_t permille, enum ui_colour colour);
 
 /* How loud it is, 0..1000 of the meter. */
