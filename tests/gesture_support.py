@@ -37,7 +37,7 @@ def entries() -> list[Entry]:
 def generated() -> list[Path]:
     """The tables of a firmware with the committed model."""
     plans = table.plans(entries(), [compile_model(DEFAULT)])
-    known = [table.known(entry, plan) for entry, plan in zip(entries(), plans, strict=True)]
+    known = [table.known(entry, plan, False) for entry, plan in zip(entries(), plans, strict=True)]
     more = {table.TEMPLATE: table.template_values(entries())}
     return emit(plans, build_folder() / "gesture", known, more)
 

@@ -53,7 +53,7 @@ def build(board: str, app: str, models: Sequence[Path | Entry]) -> Build:
     _check_names(plans)
     more: dict[str, dict[str, Any]] = {}
     if app == "gesture":
-        plans, known, more = _gestures(plans)
+        plans, known, more = _gestures(plans, spec.is_embedded)
     with project.locked():
         spec.output.mkdir(parents=True, exist_ok=True)
         spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
@@ -66,13 +66,15 @@ def build(board: str, app: str, models: Sequence[Path | Entry]) -> Build:
     return Build(board, app, spec.elf, plans, figures)
 
 
-def _gestures(compiled: Sequence[Plan]) -> tuple[tuple[Plan, ...], list[Known], dict[str, dict[str, Any]]]:
+def _gestures(
+    compiled: Sequence[Plan], embedded: bool
+) -> tuple[tuple[Plan, ...], list[Known], dict[str, dict[str, Any]]]:
     """Models that have a record, each at every sampling rate: plans, what is known of them, their table."""
     from tinyswitch.gestures import table  # whose features are C of the firmware: it imports this package
 
     entries = table.entries([plan.source for plan in compiled])
     plans = table.plans(entries, compiled)
-    known = [table.known(entry, plan) for entry, plan in zip(entries, plans, strict=True)]
+    known = [table.known(entry, plan, embedded) for entry, plan in zip(entries, plans, strict=True)]
     return tuple(plans), known, {table.TEMPLATE: table.template_values(entries)}
 
 

@@ -22,6 +22,7 @@ MOST_ENTRIES = 255  # an entry is a byte in a result
 # model with all that belongs to it, on a Cortex-M4: counted by the virtual board.
 FEATURE_CYCLES = {8: 90_000, 7: 52_000, 6: 32_000, 5: 18_000}
 CYCLES_A_MAC = 6.4
+NS_A_CYCLE = 0.1  # that a computer takes for it, about
 ENERGY_SECONDS = 60  # the energy class of an entry is that of so much time
 
 
@@ -75,9 +76,13 @@ def _check(plan: Plan, found: Record) -> None:
         raise TinyswitchError(f"{plan.source}: its output is not a softmax's: scale 1/256, zero point -128")
 
 
-def known(entry: Entry, plan: Plan) -> Known:
-    """For the model table: cycles of features and model together; a class for the energy of a minute."""
-    cycles = round(FEATURE_CYCLES[entry.rate.window.log2_length] + CYCLES_A_MAC * plan.macs)
+def known(entry: Entry, plan: Plan, embedded: bool) -> Known:
+    """For the model table: cycles of features and model together; a class for the energy of a minute.
+
+    ``embedded``: the board is a microcontroller; else its cycles are nanoseconds of this machine.
+    """
+    cycles = FEATURE_CYCLES[entry.rate.window.log2_length] + CYCLES_A_MAC * plan.macs
+    cycles = round(cycles if embedded else cycles * NS_A_CYCLE)
     windows = ENERGY_SECONDS * entry.rate.window.rate_hz / entry.rate.step
     return Known(entry.rate.accuracy, cycles, energy_class(round(cycles * windows)), group=0)
 
