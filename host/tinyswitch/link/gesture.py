@@ -139,7 +139,7 @@ class Gestures:
         return Results.unpack(self._client.send((Type.RESULTS, struct.pack("<I", first))))
 
     def motion(self, first: int = 0) -> tuple[int, np.ndarray]:
-        """Samples from number ``first`` on, as many as a frame holds: the first one's number, (n, 3) int16."""
+        """Samples from number ``first`` on, as many as a frame holds: number of the first, (n, 3) int16."""
         payload = self._client.send((Type.MOTION, struct.pack("<I", first)))
         cursor = Cursor(payload)
         number, _ = cursor.take("<II")
