@@ -91,7 +91,10 @@ def _check(path: Path, record: Record) -> None:
     if not record.features or not all(0 <= index < total for index in record.features):
         raise TinyswitchError(f"{path}: feature_indices must be numbers from 0 to {total - 1}")
     for rate in record.rates:
-        spectral.Extractor(rate.window)  # says what is impossible
+        try:
+            spectral.Extractor(rate.window)
+        except TinyswitchError as error:
+            raise TinyswitchError(f"{path}: {error}") from None
         if not (rate.step > 0 and 0 < rate.window.rate_hz < 1000):
             raise TinyswitchError(f"{path}: {rate.window.rate_hz:g} Hz with a step of {rate.step} samples")
 
