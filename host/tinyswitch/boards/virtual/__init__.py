@@ -39,4 +39,10 @@ def _words(options: Options | None) -> list[str]:
         words += ["--motion-fast"]
     if options.sensor_fault:
         words += ["--sensor-fault", options.sensor_fault]
+    if options.audio:
+        words += ["--audio", str(options.audio)]
+    if options.audio_fast:
+        words += ["--audio-fast"]
+    if options.codec_fault:
+        words += ["--codec-fault", options.codec_fault]
     return words

@@ -34,6 +34,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sensor-fault", metavar="KIND", help="motion sensor: absent, hang@SECOND or silent@SECOND-SECOND"
     )
+    parser.add_argument("--audio", type=Path, help="WAV file that the microphones hear")
+    parser.add_argument(
+        "--audio-fast", action="store_true", help="play it as fast as this machine can, not in real time"
+    )
+    parser.add_argument(
+        "--codec-fault",
+        metavar="KIND",
+        help="microphones' codec: absent, absent@SECOND-SECOND, hang@SECOND or reset@SECOND",
+    )
     return parser
 
 
@@ -45,7 +54,17 @@ def _options(parser: argparse.ArgumentParser) -> tuple[Path, Chip, Options]:
         parser.error(f"{given.supply_mv} isn't a supply voltage of {low} to {high} mV")
     if (given.motion or given.motion_fast or given.sensor_fault) and not chip.motion_sensor:
         parser.error(f"--board {given.board} has no motion sensor: leave --motion and --sensor-fault out")
-    options = Options(int(given.supply_mv), given.motion, given.motion_fast, given.sensor_fault)
+    if (given.audio or given.audio_fast or given.codec_fault) and not chip.microphones:
+        parser.error(f"--board {given.board} has no microphones: leave --audio and --codec-fault out")
+    options = Options(
+        int(given.supply_mv),
+        given.motion,
+        given.motion_fast,
+        given.sensor_fault,
+        given.audio,
+        given.audio_fast,
+        given.codec_fault,
+    )
     return given.elf, chip, options
 
 

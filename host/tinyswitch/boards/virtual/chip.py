@@ -18,15 +18,19 @@ SUPPLY_MV = 3300  # unless told otherwise
 class Options:
     """What the user sets: the ``--`` options of ``python -m tinyswitch.boards.virtual``.
 
-    ``supply_mv``: the chip's supply voltage. The others are for boards with a motion sensor: ``motion``,
-    the recording that is played into it; ``motion_fast``, time need not be the wall's meanwhile;
-    ``sensor_fault``, what is wrong with it.
+    ``supply_mv``: the chip's supply voltage. For boards with a motion sensor: ``motion``, the recording that
+    is played into it; ``motion_fast``, time need not be the wall's meanwhile; ``sensor_fault``, what is wrong
+    with it. For boards with microphones: ``audio``, the WAV file that they hear; ``audio_fast``, as
+    ``motion_fast``; ``codec_fault``, what is wrong with their codec.
     """
 
     supply_mv: int = SUPPLY_MV
     motion: Path | None = None
     motion_fast: bool = False
     sensor_fault: str | None = None
+    audio: Path | None = None
+    audio_fast: bool = False
+    codec_fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Chip:
     ``machine.clocks`` to itself. ``boots``: where the vector table may be; the first of these places at which
     the firmware has something is taken. ``handover``: makes of a machine that was reset what a bootloader
     leaves, if the firmware isn't at the first of ``boots``. ``supply_limits``: least and most, mV.
-    ``motion_sensor``: the board has one, so that the options about it make sense.
+    ``motion_sensor``, ``microphones``: the board has them, so that the options about them make sense.
     """
 
     name: str
@@ -61,3 +65,4 @@ class Chip:
     supply_limits: tuple[int, int]
     handover: Callable[[Machine], None] | None = None
     motion_sensor: bool = False
+    microphones: bool = False

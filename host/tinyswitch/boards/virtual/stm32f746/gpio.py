@@ -1,7 +1,8 @@
-"""General-purpose I/O (RM0385, 6.4): registers only. What is at a pin asks the port how it is set."""
+"""General-purpose I/O (RM0385, 6.4). What is at a pin asks the port how it is set."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from tinyswitch.boards.virtual.peripheral import Peripheral, Register
@@ -20,7 +21,8 @@ RESET = {
 
 
 class Gpio(Peripheral):
-    """One port."""
+    """One port. ``outside``: by pin, the level that what is wired to it makes; None, or no entry: none.
+    ``watchers``: called after a change of what the pins do."""
 
     registers: ClassVar = {
         0x00: Register("MODER", 0, ALL),
@@ -37,6 +39,8 @@ class Gpio(Peripheral):
     def __init__(self, machine: Machine, port: str):
         number = PORTS.index(port)
         self._port = port
+        self.outside: dict[int, Callable[[], int | None]] = {}
+        self.watchers: list[Callable[[], None]] = []
         self.name = f"GPIO{port}"
         self.base = 0x40020000 + 0x400 * number
         self.clock = ("AHB1ENR", number)
@@ -46,16 +50,31 @@ class Gpio(Peripheral):
         super().reset()
         self.values.update(RESET.get(self._port, {}))
 
+    def write_MODER(self, value: int) -> None:
+        self.values["MODER"] = value
+        self._changed()
+
+    def write_ODR(self, value: int) -> None:
+        self.values["ODR"] = value & 0xFFFF
+        self._changed()
+
     def write_BSRR(self, value: int) -> None:
         self.values["ODR"] = (self.values["ODR"] & ~(value >> 16) | value) & 0xFFFF
+        self._changed()
+
+    def _changed(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     def read_IDR(self) -> int:
-        """An output reads as driven; an input as pulled up, else low."""
-        level = 0
-        for pin in range(16):
-            pull = self.values["PUPDR"] >> 2 * pin & 3
-            level |= (self.values["ODR"] >> pin & 1 if self.mode(pin) == 1 else int(pull == 1)) << pin
-        return level
+        return sum(self._level(pin) << pin for pin in range(16))
+
+    def _level(self, pin: int) -> int:
+        """An output reads as driven; an input as what is outside makes it, or pulled up, else low."""
+        if self.mode(pin) == 1:
+            return self.values["ODR"] >> pin & 1
+        outside = self.outside[pin]() if pin in self.outside else None
+        return int(self.values["PUPDR"] >> 2 * pin & 3 == 1) if outside is None else outside
 
     def mode(self, pin: int) -> int:
         """0 input, 1 output, 2 alternate function, 3 analog."""
