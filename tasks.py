@@ -426,10 +426,10 @@ THRESHOLD_HELP = "cascade: the larger net is asked if the best two scores differ
         "models": MODELS_HELP,
         "family": FAMILY_HELP,
         "trace": "CSV file with the load (else models/traces/mixed.csv)",
-        "images": IMAGES_HELP,
+        "images": "as of stream-eval (else what the net's training held out, or the data root's sample)",
         "limit": "only N frames",
         "fps": "frames a second",
-        "threshold": THRESHOLD_HELP,
+        "threshold": f"{THRESHOLD_HELP}; several: X,Y",
         "out": "folder for summary.json, the answers and the timeline (else runs/dynamic-BOARD-TRACE)",
     }
 )

@@ -12,7 +12,7 @@ from fake_board import write_images, write_model
 from task_support import failure, load_tasks
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import session
-from tinyswitch.evaluate.dynamic import dynamic_eval, trace
+from tinyswitch.evaluate.dynamic import dynamic_eval, trace, worth
 from tinyswitch.evaluate.dynamic.report import policies_table
 from tinyswitch.evaluate.dynamic.run import Job
 from tinyswitch.evaluate.dynamic.session import SETTLE_S
@@ -39,17 +39,18 @@ class Bench:
         self.out, self.cache = folder / "out", folder / "cache"
         self.screen = io.StringIO()
 
-    def run(self, text=IDLE, policies=("deadline",), frames=None, fps=1.0, threshold=0.5):
+    def run(self, text=IDLE, policies=("deadline",), frames=None, fps=1.0, thresholds=(0.5,)):
         self.trace.write_text(text)
+        played = trace.read(self.trace)
         job = Job(
             board=self.board,
             build=build_of(self.models, RAMS),
             family="three",
             policies=policies,
-            threshold=threshold,
-            trace=trace.read(self.trace),
+            thresholds=thresholds,
+            trace=played,
             dataset=self.images,
-            frames=frames,
+            frames=frames or played.frames(fps),
             fps=fps,
             out=self.out,
             cache=self.cache,
@@ -97,7 +98,8 @@ def whole(tmp_path):
 def bench(tmp_path, monkeypatch):
     """Without what takes long and other tests are about."""
     monkeypatch.setattr("tinyswitch.evaluate.dynamic.answers.Reference", InProcess)
-    monkeypatch.setattr("tinyswitch.evaluate.dynamic.timeline.draw", lambda *_: [])
+    for picture in ("timeline", "worth"):
+        monkeypatch.setattr(f"tinyswitch.evaluate.dynamic.{picture}.draw", lambda *_: [])
     return Bench(tmp_path)
 
 
@@ -112,6 +114,9 @@ def test_summary_has_the_policies_and_every_fixed_choice(whole):
     assert summary["entries"] == dict(zip(NAMES, CYCLES, strict=True))
     assert (whole.out / "timeline.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (whole.out / "timeline.svg").read_bytes()
+    assert (whole.out / "worth.png").read_bytes().startswith(b"\x89PNG")
+    picture = (whole.out / "worth.svg").read_text()
+    assert all(f"<!-- {name} -->" in picture for name in ("deadline", "ram", "large", "medium", "small"))
     for name, found in summary["policies"].items():
         right = [line["top5"][0][0] == line["label"] for line in whole.lines(name.replace(":", "-"))]
         assert found["accuracy"] == sum(right) / 4
@@ -191,13 +196,29 @@ def test_energy_follows_the_battery(bench):
 
 
 def test_a_cascade_adds_up_its_inferences(bench):
-    summary = bench.run("time_s,deadline\n0,9\n", frames=3, policies=("cascade",), threshold=200.0)
+    summary = bench.run("time_s,deadline\n0,9\n", frames=3, policies=("cascade",), thresholds=(200.0,))
     for line in bench.lines("cascade"):
         assert line["entries"] == ["small", "medium", "large"] and line["entry"] == "large"
         assert line["cycles"] == sum(CYCLES) and line["identical"] == [True] * 3
         assert line["switch_cycles"] == 7 * len(line["entries"]) or line["switch_cycles"] == 7 * 4
     assert summary["policies"]["cascade"]["switches"] == 2 + 3 + 3
     assert summary["policies"]["cascade"]["share"]["large"] == 1
+
+
+def test_a_cascade_is_played_with_each_threshold(bench):
+    """The answers of these models have their two best scores saturated: a threshold of 0 escalates never."""
+    thresholds = (0.001, 200.0)  # the first is rounded to 0
+    found = bench.run("time_s,cpu\n0,0\n", frames=5, policies=("cascade", "ram"), thresholds=thresholds)
+    assert list(found["policies"])[:3] == ["ram", "cascade-0.001", "cascade-200"]
+    own = {name: more["own_cycles_per_frame"] for name, more in found["details"].items()}
+    assert (own["cascade-0.001"], own["cascade-200"]) == (CYCLES[2], sum(CYCLES))
+    assert bench.entries("cascade-0.001") == ["small"] * 5
+    assert bench.entries("cascade-200") == ["large"] * 5
+
+
+def test_without_labels_nothing_shows_what_policies_are_worth(tmp_path):
+    summary = {"policies": {"ram": {"accuracy": None}}}
+    assert worth.draw(summary, tmp_path) == [] and not list(tmp_path.iterdir())
 
 
 def test_the_board_s_clock_goes_on_before_a_decision_under_a_new_load(bench):
@@ -351,6 +372,7 @@ def test_the_default_trace_tells_policies_apart(bench):
         ({"fps": "0"}, "--fps 0: a number above 0 is needed"),
         ({"fps": "nan"}, "--fps nan: a number above 0 is needed"),
         ({"threshold": "much"}, "--threshold much: a number above 0 is needed"),
+        ({"threshold": "1,,2"}, "--threshold : a number above 0 is needed"),
         ({"limit": "-1"}, "--limit -1: a whole number from 1 is needed"),
         ({"images": "nowhere"}, "nowhere: no such folder of images"),
     ],

@@ -45,7 +45,7 @@ def test_digits_give_way_and_come_back(built, tmp_path):
         build=built,
         family="digits",
         policies=["ram"],
-        threshold=2.0,
+        thresholds=[2.0],
         trace=trace.read(tmp_path / "t.csv"),
         dataset=find_images(write_images(tmp_path / "digits")).first(4),
         frames=9,

@@ -20,6 +20,7 @@ from tinyswitch.evaluate.display import wide_console
 from tinyswitch.evaluate.dynamic import dynamic_eval, trace
 from tinyswitch.evaluate.dynamic.report import policies_table
 from tinyswitch.evaluate.dynamic.run import Job
+from tinyswitch.evaluate.host_dynamic import pictures
 from tinyswitch.evaluate.host_dynamic.choosing import kinds
 from tinyswitch.evaluate.target import Choice
 from tinyswitch.firmware import Build, project
@@ -44,9 +45,10 @@ def evaluate_policies(
     project.board(board, APP)
     words = kinds(policies)
     played = trace.read(Path(trace_file) if trace_file else trace.DEFAULT)
-    rate, margin = _positive("--fps", fps), _positive("--threshold", threshold)
-    frames = target.number("--limit", limit) if limit else None
-    dataset = target.images(images, None)
+    rate = _positive("--fps", fps)
+    margins = [_positive("--threshold", word.strip()) for word in threshold.split(",")]
+    frames = target.number("--limit", limit) if limit else played.frames(rate)
+    dataset = pictures.find(images, str(frames), choice)
     entries = target.entries(choice, board, log)
     log(f"building the firmware for {board}")
     built = firmware.build(board, APP, entries)
@@ -59,7 +61,7 @@ def evaluate_policies(
             build=built,
             family=Path(name).stem if name else None,
             policies=words,
-            threshold=margin,
+            thresholds=margins,
             trace=played,
             dataset=dataset,
             frames=frames,

@@ -19,7 +19,7 @@ from rich.progress import Progress
 from tinyswitch.boards.board import Board
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.display import bars
-from tinyswitch.evaluate.dynamic import timeline
+from tinyswitch.evaluate.dynamic import timeline, worth
 from tinyswitch.evaluate.dynamic.answers import Answers
 from tinyswitch.evaluate.dynamic.play import Record, Script, Stopped, play
 from tinyswitch.evaluate.dynamic.session import PolicySession
@@ -34,7 +34,7 @@ from tinyswitch.switcher import Policy
 if TYPE_CHECKING:
     from tinyswitch.firmware import Build
 
-FIXED = "fixed"
+FIXED, CASCADE = "fixed", "cascade"
 RAM_STEP = 8  # bytes: what tasks are granted is a multiple
 
 
@@ -46,18 +46,13 @@ class Job:
     build: Build
     family: str | None  # whose sub-networks the entries are
     policies: Sequence[str]  # kinds; every fixed choice comes besides
-    threshold: float  # of cascade
+    thresholds: Sequence[float]  # of cascade, which is played once with each
     trace: Trace
     dataset: Dataset
-    frames: int | None  # None: as many as the trace lasts
+    frames: int  # that every policy gets
     fps: float
     out: Path
     cache: Path  # of LiteRT's answers
-
-    @property
-    def count(self) -> int:
-        """Frames that every policy gets."""
-        return self.frames or int(self.trace.end_s * self.fps) + 1
 
 
 def check_alternatives(build: Build) -> None:
@@ -82,8 +77,8 @@ class Evaluation:
         self._job, self._console, self._client = job, console, client
         plans = job.build.models
         self._names = [plan.name for plan in plans]
-        self._policies = _policies(job.policies, job.threshold, self._names)
-        self._images = job.dataset.entries[: job.count]
+        self._policies = _policies(job.policies, job.thresholds, self._names)
+        self._images = job.dataset.entries[: job.frames]
         self._mismatch = job.dataset.mismatch(plans[0].outputs[0].shape[-1])
         self._identity = {
             "board": job.board.name,
@@ -94,7 +89,7 @@ class Evaluation:
             "trace": job.trace.path.stem,
             "trace_content": job.trace.digest,
             "fps": job.fps,
-            "threshold": job.threshold,
+            "thresholds": list(job.thresholds),
         }
         self._facts: dict[str, Any] = {}  # run.json
         self._records: dict[str, list[Record]] = {}  # policy -> its lines, once it is through
@@ -119,6 +114,7 @@ class Evaluation:
         summary = self._summary()
         write_json(self._job.out / "summary.json", summary)
         timeline.draw(summary, self._records, self._job.trace, self._unit(), self._job.out)
+        worth.draw(summary, self._job.out)
         return summary
 
     def _resume(self) -> None:
@@ -128,14 +124,14 @@ class Evaluation:
         self._facts = facts_of(self._job.out, self._identity, "damaged")
         for name in self._policies:
             with self._journal(name) as journal:
-                records = journal.read()[: self._job.count]
+                records = journal.read()[: self._job.frames]
             if [r.get("image") for r in records] == self._expected_images():
                 self._records[name] = records
         if self._records:
             self._note(f"{len(self._records)} of {len(self._policies)} policies are played already")
 
     def _expected_images(self) -> list[str]:
-        return [self._images[number % len(self._images)].name for number in range(self._job.count)]
+        return [self._images[number % len(self._images)].name for number in range(self._job.frames)]
 
     def _journal(self, name: str) -> Journal:
         return Journal(self._job.out / f"{name.replace(':', '-')}.jsonl")
@@ -172,7 +168,7 @@ class Evaluation:
     def _script(self, answers: Answers) -> Script:
         job = self._job
         return Script(
-            job.trace, self._unit(), job.fps, job.count, job.build.models, answers, not self._mismatch
+            job.trace, self._unit(), job.fps, job.frames, job.build.models, answers, not self._mismatch
         )
 
     def _play(self, missing: Sequence[str], script: Script, progress: Progress) -> None:
@@ -227,7 +223,12 @@ class Evaluation:
         }
 
 
-def _policies(kinds: Sequence[str], threshold: float, entries: Sequence[str]) -> dict[str, Policy]:
+def _policies(kinds: Sequence[str], thresholds: Sequence[float], entries: Sequence[str]) -> dict[str, Policy]:
     """By the name in the summary: those asked for, then every fixed choice."""
-    found = {kind: Policy(kind, threshold=threshold) for kind in kinds if kind != FIXED}
+    found = {kind: Policy(kind) for kind in kinds if kind not in (FIXED, CASCADE)}
+    if CASCADE in kinds:
+        found |= {
+            CASCADE if len(thresholds) == 1 else f"{CASCADE}-{value:g}": Policy(CASCADE, threshold=value)
+            for value in thresholds
+        }
     return found | {f"{FIXED}:{name}": Policy(FIXED, option=place) for place, name in enumerate(entries)}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinyswitch import data
 from tinyswitch.evaluate.dynamic.play import Record
 from tinyswitch.evaluate.dynamic.trace import Load, Trace, Unit
+from tinyswitch.evaluate.dynamic.worth import save
 
 CPU, RAM, BATTERY, ACTIVE, MISSED = "#c6dbef", "#e6550d", "#31a354", "#1f4e79", "#d62728"
 FIXED = "fixed:"
@@ -53,7 +52,7 @@ def draw(
     axes[-1].set_xlabel("time (s)")
     kind = "" if summary["kind"] == summary["board"] else f", {summary['kind']} board"
     figure.suptitle(f"{summary['family'] or 'models'} on {summary['board']}{kind}, trace {summary['trace']}")
-    paths = [_save(figure, folder / f"timeline.{suffix}") for suffix in ("png", "svg")]
+    paths = [save(figure, folder / f"timeline.{suffix}") for suffix in ("png", "svg")]
     pyplot.close(figure)
     return paths
 
@@ -121,10 +120,3 @@ def _draw_misses(axes, summary: Mapping[str, Any], records: Mapping[str, Sequenc
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", linewidth=0.3)
     axes.set_title("deadlines missed", loc="left", fontsize=9)
-
-
-def _save(figure, path: Path) -> Path:
-    content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:], dpi=110)
-    data.write_file(path, content.getvalue())
-    return path

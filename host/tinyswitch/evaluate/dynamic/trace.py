@@ -82,6 +82,10 @@ class Trace:
         """When the last row begins."""
         return self.rows[-1].time_s
 
+    def frames(self, fps: float) -> int:
+        """Frames from its begin to that of the last row."""
+        return int(self.end_s * fps) + 1
+
     @property
     def has_deadline(self) -> bool:
         """Whether there is one at any time."""

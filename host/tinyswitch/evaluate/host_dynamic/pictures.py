@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tinyswitch import data, families, nets
@@ -48,13 +49,13 @@ def _data_of(choice: target.Choice) -> str | None:
 
 
 def _held_out(name: str, limit: int | None) -> Dataset:
-    """Held-out images, as files in ``build/images``."""
+    """Held-out images, as files in ``build/images``; classes take turns, so that the first are of all."""
     with quiet():  # TensorFlow may come along
         module = importlib.import_module(f"tinyswitch.training.{name}")
     split = module.split()
     entries = []
-    labelled = zip(split.held_out_frames[:limit], split.held_out_labels[:limit], strict=True)
-    for number, (frame, label) in enumerate(labelled):
+    for number in _in_turns(split.held_out_labels)[:limit]:
+        frame, label = split.held_out_frames[number], split.held_out_labels[number]
         path = FOLDER / name / f"{number:05}.png"
         if not path.exists():
             content = io.BytesIO()
@@ -62,6 +63,14 @@ def _held_out(name: str, limit: int | None) -> Dataset:
             data.write_file(path, content.getvalue())
         entries.append(Entry(path, path.name, int(label)))
     return Dataset(FOLDER / name, tuple(entries), dict(enumerate(module.NAMES)), complete=True)
+
+
+def _in_turns(labels: np.ndarray) -> np.ndarray:
+    """Indices of ``labels``: the first of each class, then the second of each, and so on."""
+    turns = np.zeros(len(labels), int)
+    for label in np.unique(labels):
+        turns[labels == label] = np.arange(np.count_nonzero(labels == label))
+    return np.lexsort((labels, turns))
 
 
 def class_names(dataset: Dataset, classes: int) -> Mapping[int, str]:
