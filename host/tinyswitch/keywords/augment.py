@@ -22,17 +22,19 @@ class Augmentation:
     speed: float = 1.15  # faster or slower by up to this factor
     quieter_db: float = 20.0
     louder_db: float = 6.0  # what exceeds int16 is cut off
-    noisy: float = 0.7  # share of the variants with noise
-    snr_db: tuple[float, float] = (0.0, 30.0)  # signal to noise
+    noisy: float = 0.6  # share of the variants with noise
+    snr_db: tuple[float, float] = (3.0, 30.0)  # signal to noise
     lead: float = 0.5  # share of the variants that are heard after another sound, not at the stream's begin
+    spoken: float = 0.6  # share of those sounds that are other clips; the rest is noise
 
 
 class Variants:
-    """Makes variants with noises from ``backgrounds``, recordings of silence."""
+    """Makes variants; noises are the silences among ``others``, any of which may be heard before."""
 
-    def __init__(self, augmentation: Augmentation, backgrounds: Sequence[Clip], seed: int):
+    def __init__(self, augmentation: Augmentation, others: Sequence[Clip], seed: int):
         self._a, self._rng = augmentation, np.random.default_rng(seed)
-        self._backgrounds = [clip.samples.astype(float) for clip in backgrounds]
+        self._others = others
+        self._backgrounds = [clip.samples.astype(float) for clip in others if clip.label == SILENCE]
         self._frontend = Frontend()
 
     def features(self, clip: Clip) -> np.ndarray:
@@ -44,7 +46,7 @@ class Variants:
         else:
             gain = 10 ** (rng.uniform(-a.quieter_db, a.louder_db) / 20)
         sound *= gain
-        before = self._noise() * gain
+        before = self._before() * gain
         if rng.random() < a.noisy:
             ratio = 10 ** (rng.uniform(*a.snr_db) / 20)
             noise = np.concatenate([self._noise(), self._noise()])
@@ -59,6 +61,11 @@ class Variants:
 
     def _shift(self) -> int:
         return round(RATE * self._rng.uniform(-self._a.shift_s, self._a.shift_s))
+
+    def _before(self) -> np.ndarray:
+        if self._rng.random() < self._a.spoken:
+            return self._others[self._rng.integers(len(self._others))].samples.astype(float)
+        return self._noise()
 
     def _noise(self) -> np.ndarray:
         """A second: a background turned round at a random place, or hiss."""

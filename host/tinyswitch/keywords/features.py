@@ -32,18 +32,18 @@ def in_stream(clips: Sequence[Clip], seed: int) -> np.ndarray:
 
 def of_variants(
     clips: Sequence[Clip],
-    backgrounds: Sequence[Clip],
+    others: Sequence[Clip],
     count: int,
     augmentation: Augmentation,
     seed: int,
     step: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """(clips, count, 49, 40) int8; each clip itself first. ``step`` is called after each clip."""
-    path = FOLDER / f"{_key(clips, backgrounds, count, augmentation, seed)}.npy"
+    path = FOLDER / f"{_key(clips, others, count, augmentation, seed)}.npy"
     if path.exists():
         return np.load(path)
     result = np.empty((len(clips), count, ROWS, CHANNELS), np.int8)
-    maker = Variants(augmentation, backgrounds, seed)
+    maker = Variants(augmentation, others, seed)
     for i, clip in enumerate(clips):
         result[i, 0] = alone(clip.samples, Frontend())
         for j in range(1, count):
@@ -56,13 +56,13 @@ def of_variants(
 
 
 def _key(
-    clips: Sequence[Clip], backgrounds: Sequence[Clip], count: int, augmentation: Augmentation, seed: int
+    clips: Sequence[Clip], others: Sequence[Clip], count: int, augmentation: Augmentation, seed: int
 ) -> str:
     """Of all that the features depend on: sounds, variants, and the code that computes them."""
     digest = hashlib.sha256(f"{count} {seed} {asdict(augmentation)}".encode())
     for path in (*sorted(HEADER.parent.glob("frontend*")), ROOT / "host/tinyswitch/keywords/augment.py"):
         digest.update(path.read_bytes())
-    for clip in (*clips, *backgrounds):
+    for clip in (*clips, *others):
         digest.update(f"{clip.label}".encode())
         digest.update(clip.samples.tobytes())
     return digest.hexdigest()[:16]
