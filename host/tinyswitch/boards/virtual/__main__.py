@@ -16,6 +16,7 @@ from tinyswitch.boards.virtual.errors import EndOfInput, Halt
 from tinyswitch.boards.virtual.firmware import Firmware
 from tinyswitch.boards.virtual.line import Line
 from tinyswitch.boards.virtual.machine import Machine
+from tinyswitch.boards.virtual.picture import screenshots
 from tinyswitch.boards.virtual.registry import CHIPS
 from tinyswitch.errors import TinyswitchError
 
@@ -43,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND",
         help="microphones' codec: absent, absent@SECOND-SECOND, hang@SECOND or reset@SECOND",
     )
+    parser.add_argument(
+        "--screenshot",
+        type=Path,
+        metavar="FILE.png",
+        help="picture of the display: at the start, at SIGUSR1, at the end",
+    )
     return parser
 
 
@@ -56,6 +63,8 @@ def _options(parser: argparse.ArgumentParser) -> tuple[Path, Chip, Options]:
         parser.error(f"--board {given.board} has no motion sensor: leave --motion and --sensor-fault out")
     if (given.audio or given.audio_fast or given.codec_fault) and not chip.microphones:
         parser.error(f"--board {given.board} has no microphones: leave --audio and --codec-fault out")
+    if given.screenshot and not chip.display:
+        parser.error(f"--board {given.board} has no display: leave --screenshot out")
     options = Options(
         int(given.supply_mv),
         given.motion,
@@ -64,6 +73,7 @@ def _options(parser: argparse.ArgumentParser) -> tuple[Path, Chip, Options]:
         given.audio,
         given.audio_fast,
         given.codec_fault,
+        given.screenshot,
     )
     return given.elf, chip, options
 
@@ -73,7 +83,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     line = Line(sys.stdin.fileno(), sys.stdout.fileno())
     try:
-        Machine(chip, Firmware(elf), line, options).run()
+        machine = Machine(chip, Firmware(elf), line, options)
+        with screenshots(machine, options.screenshot):
+            machine.run()
     except EndOfInput:
         return 0
     except Halt as halt:

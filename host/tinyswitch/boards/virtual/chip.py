@@ -21,7 +21,8 @@ class Options:
     ``supply_mv``: the chip's supply voltage. For boards with a motion sensor: ``motion``, the recording that
     is played into it; ``motion_fast``, time need not be the wall's meanwhile; ``sensor_fault``, what is wrong
     with it. For boards with microphones: ``audio``, the WAV file that they hear; ``audio_fast``, as
-    ``motion_fast``; ``codec_fault``, what is wrong with their codec.
+    ``motion_fast``; ``codec_fault``, what is wrong with their codec. For boards with a display:
+    ``screenshot``, the PNG file that its picture is written to, at the start, at SIGUSR1 and at the end.
     """
 
     supply_mv: int = SUPPLY_MV
@@ -31,6 +32,7 @@ class Options:
     audio: Path | None = None
     audio_fast: bool = False
     codec_fault: str | None = None
+    screenshot: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Chip:
     ``machine.clocks`` to itself. ``boots``: where the vector table may be; the first of these places at which
     the firmware has something is taken. ``handover``: makes of a machine that was reset what a bootloader
     leaves, if the firmware isn't at the first of ``boots``. ``supply_limits``: least and most, mV.
-    ``motion_sensor``, ``microphones``: the board has them, so that the options about them make sense.
+    ``motion_sensor``, ``microphones``, ``display``: the board has them, so that the options about them make
+    sense.
     """
 
     name: str
@@ -66,3 +69,4 @@ class Chip:
     handover: Callable[[Machine], None] | None = None
     motion_sensor: bool = False
     microphones: bool = False
+    display: bool = False

@@ -14,9 +14,11 @@ from tinyswitch.boards.virtual.peripheral import Peripheral
 from tinyswitch.boards.virtual.stm32f746.adc import CALIBRATION, Adc
 from tinyswitch.boards.virtual.stm32f746.dma import Dma2
 from tinyswitch.boards.virtual.stm32f746.flash import Flash
+from tinyswitch.boards.virtual.stm32f746.fmc import Fmc
 from tinyswitch.boards.virtual.stm32f746.gpio import PORTS, Gpio
 from tinyswitch.boards.virtual.stm32f746.i2c import I2c3
 from tinyswitch.boards.virtual.stm32f746.iwdg import Iwdg
+from tinyswitch.boards.virtual.stm32f746.ltdc import Ltdc
 from tinyswitch.boards.virtual.stm32f746.pwr import Pwr
 from tinyswitch.boards.virtual.stm32f746.rcc import Rcc
 from tinyswitch.boards.virtual.stm32f746.sai import Sai2
@@ -60,6 +62,8 @@ def _peripherals(machine: Machine) -> list[Peripheral]:
         Usart1(machine, dma.streams[2]),
         I2c3(machine, ports["H"], codec),
         Sai2(machine, rcc, ports, dma.streams[7], codec),
+        Fmc(machine, ports),
+        Ltdc(machine, rcc, ports),
         *CORE.peripherals(machine),
     ]
 
@@ -83,5 +87,6 @@ STM32F746 = Chip(
     boots=(0x08000000,),
     peripherals=_peripherals,
     supply_limits=(1710, 3600),  # DS10916, general operating conditions
+    display=True,
     microphones=True,
 )
