@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,13 +138,15 @@ def run_elf(
     steps: int = 200_000,
     target: Target = STM32,
     options: Options | None = None,
+    prepare: Callable[[Machine], None] = lambda _: None,
 ) -> Run:
-    """Runs until the machine halts."""
+    """Runs until the machine halts; ``prepare`` gets it before it runs."""
     source, host_end = os.pipe()
     host, sink = os.pipe()
     line = Line(source, sink)
     try:
         machine = Machine(target.chip, Firmware(elf), line, options)
+        prepare(machine)
         os.write(host_end, sent_to_it)
         message = "still running"
         try:

@@ -53,6 +53,7 @@ struct counter {
     uint64_t executed; /* instructions of all blocks entered, the current one counted whole */
     uint64_t deadline; /* stop before the first block that starts at or after this count */
     uint32_t stop;     /* stop before the next block; set by anybody */
+    uint32_t stopped;  /* it has stopped before a block, and not because of an instruction */
     uint32_t trap;     /* stop before a block that has one of these flags */
     uint32_t trapped;  /* flags for which it stopped, else 0 */
     uint32_t block, block_size, block_count, block_flags; /* the one entered last */
@@ -60,6 +61,7 @@ struct counter {
     uint32_t masks[3];                                    /* PRIMASK, BASEPRI, FAULTMASK as last seen */
     int32_t mask_registers[3];
     int32_t registers[16]; /* Unicorn's numbers of R0 to R15 */
+    int32_t xpsr;          /* and of XPSR */
     uint32_t pc;           /* of the latest access to a peripheral */
     int32_t interrupt;     /* QEMU's exception index of a software exception, -1 if none */
     struct fault fault;
@@ -68,8 +70,11 @@ struct counter {
     uint64_t cyccnt_origin; /* `executed` when it was 0 */
     int (*emu_stop)(void *uc);
     int (*reg_read)(void *uc, int id, void *value);
+    int (*reg_write)(void *uc, int id, const void *value);
     uint64_t (*read)(void *uc, uint64_t offset, unsigned size, void *user); /* private peripherals, from Python */
 };
+
+#define XPSR_IT 0x0600FC00u /* ARM DDI 0403E, B1.4.2 */
 
 /* ARM DDI 0403E, C1.8: DWT_CYCCNT, from 0xE0000000 on */
 enum { CYCCNT_OFFSET = 0x1004 };
@@ -157,7 +162,7 @@ void counter_block(void *uc, uint64_t address, uint32_t size, void *user) {
     if (c->stop || c->executed >= c->deadline || (flags & c->trap) ||
         (c->watch_masks && masks_changed(c, uc))) {
         c->trapped = c->stop ? 0 : flags & c->trap;
-        c->stop = 1;
+        c->stop = c->stopped = 1;
         c->emu_stop(uc);
         return;
     }
@@ -194,6 +199,18 @@ void counter_interrupt(void *uc, uint32_t number, void *user) {
     c->emu_stop(uc);
 }
 
+/* Before a hook of an access QEMU's state is brought up to date, the condition of an IT block included. Blocks
+ * that are translated begin without one and never clear it: it would be the next block's condition too. */
+static void forget_condition(const struct counter *c, void *uc) {
+    uint32_t xpsr = 0;
+
+    c->reg_read(uc, c->xpsr, &xpsr);
+    if (xpsr & XPSR_IT) {
+        xpsr &= ~XPSR_IT;
+        c->reg_write(uc, c->xpsr, &xpsr);
+    }
+}
+
 /* UC_HOOK_MEM_READ_PROT, UC_HOOK_MEM_WRITE_PROT over the peripherals, which are mapped without any
  * permission: only such a hook finds the program counter up to date. The access then goes on. */
 int counter_peripheral(void *uc, int kind, uint64_t address, int size, int64_t value, void *user) {
@@ -201,6 +218,7 @@ int counter_peripheral(void *uc, int kind, uint64_t address, int size, int64_t v
     (void)kind, (void)address, (void)size, (void)value;
 
     c->reg_read(uc, c->registers[15], &c->pc);
+    forget_condition(c, uc);
     return 1;
 }
 
@@ -222,8 +240,9 @@ int counter_fault(void *uc, int kind, uint64_t address, int size, int64_t value,
  * Unicorn takes its slow path on every store to an executable page, looking for code to translate anew. */
 int counter_tlb_fill(void *uc, uint64_t address, int kind, struct tlb_entry *entry, void *user) {
     const struct region *r = region_of(user, address);
-    (void)uc;
 
+    if (kind != KIND_FETCH)
+        forget_condition(user, uc);
     entry->paddr = address;
     entry->permissions = kind == KIND_FETCH || (kind == KIND_READ && r && !r->writable)
                              ? CAN_READ | CAN_EXECUTE

@@ -62,6 +62,7 @@ class State(ctypes.Structure):
         ("executed", ctypes.c_uint64),
         ("deadline", ctypes.c_uint64),
         ("stop", ctypes.c_uint32),
+        ("stopped", ctypes.c_uint32),
         ("trap", ctypes.c_uint32),
         ("trapped", ctypes.c_uint32),
         ("block", ctypes.c_uint32),
@@ -72,6 +73,7 @@ class State(ctypes.Structure):
         ("masks", ctypes.c_uint32 * 3),
         ("mask_registers", ctypes.c_int32 * 3),
         ("registers", ctypes.c_int32 * 16),
+        ("xpsr", ctypes.c_int32),
         ("pc", ctypes.c_uint32),
         ("interrupt", ctypes.c_int32),
         ("fault", _Fault),
@@ -80,6 +82,7 @@ class State(ctypes.Structure):
         ("cyccnt_origin", ctypes.c_uint64),
         ("emu_stop", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
         ("read", ctypes.c_void_p),
     ]
 
@@ -146,6 +149,8 @@ class Counter:
         s = self.state
         s.emu_stop = ctypes.cast(binding.uclib.uc_emu_stop, ctypes.c_void_p).value
         s.reg_read = ctypes.cast(binding.uclib.uc_reg_read, ctypes.c_void_p).value
+        s.reg_write = ctypes.cast(binding.uclib.uc_reg_write, ctypes.c_void_p).value
+        s.xpsr = arm_const.UC_ARM_REG_XPSR
         for i in range(16):
             s.registers[i] = getattr(arm_const, f"UC_ARM_REG_R{i}")
         for i, name in enumerate(("PRIMASK", "BASEPRI", "FAULTMASK")):

@@ -188,7 +188,7 @@ class Cpu:
 
     def _run_until(self, address: int) -> Stop:
         s = self.state
-        s.stop, s.trapped, s.interrupt, s.fault.kind = 0, 0, -1, 0
+        s.stop, s.stopped, s.trapped, s.interrupt, s.fault.kind = 0, 0, 0, -1, 0
         pc = self[reg.UC_ARM_REG_PC]
         if not self[reg.UC_ARM_REG_XPSR] & XPSR_T:
             return Stop.INVALID_STATE
@@ -196,11 +196,13 @@ class Cpu:
             self.uc.emu_start(pc | 1, address)
         except unicorn.UcError as error:
             return self._stopped_by(error.errno)
+        if s.fault.kind:  # a stop that was asked for in the same block hides the error
+            return self._bad_access()
         if s.interrupt >= 0:
             return self._software_exception()
         if s.trapped:
             return self._trap()
-        return Stop.ASKED if s.stop else Stop.SLEEP
+        return Stop.ASKED if s.stopped else Stop.SLEEP
 
     def _trap(self) -> Stop:
         self.trapped = self.state.trapped
@@ -245,9 +247,13 @@ class Cpu:
             s.executed = self.instructions(pc)
             return Stop.UNDEFINED
         if s.fault.kind:
-            kind = _ACCESS[s.fault.kind]
-            value = s.fault.value & (1 << 8 * s.fault.size) - 1 if kind == "write" else None
-            at = s.fault.address if kind == "execution" else s.fault.pc
-            self.bad_access = Access(kind, s.fault.address, s.fault.size, value, at)
-            return Stop.BAD_ACCESS
+            return self._bad_access()
         raise Halt(f"the emulator gave up at pc 0x{pc:08x}: {unicorn.UcError(errno)}")
+
+    def _bad_access(self) -> Stop:
+        fault = self.state.fault
+        kind = _ACCESS[fault.kind]
+        value = fault.value & (1 << 8 * fault.size) - 1 if kind == "write" else None
+        at = fault.address if kind == "execution" else fault.pc
+        self.bad_access = Access(kind, fault.address, fault.size, value, at)
+        return Stop.BAD_ACCESS
