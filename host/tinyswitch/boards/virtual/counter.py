@@ -207,6 +207,10 @@ class Counter:
         self._hook(kinds, "counter_peripheral", base, base + size - 1)
         self._hook(unicorn.UC_HOOK_MEM_FETCH_PROT, "counter_fault", base, base + size - 1)
 
+    def add_data(self, base: int, size: int) -> None:
+        """There's memory in which nothing may be executed: that is noted."""
+        self._hook(unicorn.UC_HOOK_MEM_FETCH_PROT, "counter_fault", base, base + size - 1)
+
     def add_gap(self, base: int, end: int) -> None:
         """Nothing is mapped in [base, end): accesses are noted. Such a hook must not cover memory, where it
         would make every store slow."""

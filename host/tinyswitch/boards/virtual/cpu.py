@@ -122,6 +122,7 @@ class Cpu:
         """External memory appears at ``base``; nothing can be executed there."""
         permissions = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
         self.uc.mem_map_ptr(base, len(data), permissions, ctypes.addressof(data))
+        self.counter.add_data(base, len(data))
         self.memories.append((base, len(data), data, True))
 
     def detach(self, base: int) -> None:
