@@ -29,7 +29,7 @@ class VirtualBoard(PtyBoard):
     counts_instructions = True
 
     def __init__(self, elf: Path, name: str = "stm32f746", options: Options | None = None):
-        """``name``: a key of :data:`tinyswitch.boards.virtual.registry.CHIPS`."""
+        """``name``: one of :data:`tinyswitch.boards.virtual.registry.NAMES`."""
         self.name = name
         self._options = options
         super().__init__(

@@ -11,13 +11,13 @@ import signal
 import sys
 from pathlib import Path
 
+from tinyswitch.boards.virtual import registry
 from tinyswitch.boards.virtual.chip import SUPPLY_MV, Chip, Options
 from tinyswitch.boards.virtual.errors import EndOfInput, Halt
 from tinyswitch.boards.virtual.firmware import Firmware
 from tinyswitch.boards.virtual.line import Line
 from tinyswitch.boards.virtual.machine import Machine
 from tinyswitch.boards.virtual.picture import screenshots
-from tinyswitch.boards.virtual.registry import CHIPS
 from tinyswitch.errors import TinyswitchError
 
 
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tinyswitch.boards.virtual", description=__doc__)
     parser.add_argument("elf", type=Path, help="firmware for the board")
     parser.add_argument(
-        "--board", choices=sorted(CHIPS), default="stm32f746", help="which board; %(default)s"
+        "--board", choices=registry.NAMES, default="stm32f746", help="which board; %(default)s"
     )
     parser.add_argument("--supply-mv", default=str(SUPPLY_MV), help="supply voltage; %(default)s")
     parser.add_argument("--motion", type=Path, help="recording that is played into the motion sensor")
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _options(parser: argparse.ArgumentParser) -> tuple[Path, Chip, Options]:
     given = parser.parse_args()
-    chip = CHIPS[given.board]
+    chip = registry.chip(given.board)
     low, high = chip.supply_limits
     if not given.supply_mv.isdecimal() or not low <= int(given.supply_mv) <= high:
         parser.error(f"{given.supply_mv} isn't a supply voltage of {low} to {high} mV")
