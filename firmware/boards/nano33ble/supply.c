@@ -23,7 +23,7 @@ static int wait_for(volatile uint32_t *event) {
 
 /* 12 bits; 0 if there is no result in time. */
 static uint32_t convert_supply(void) {
-    static volatile int16_t result; /* by DMA; 12 bits with a sign */
+    static volatile int16_t result __attribute__((aligned(4))); /* by DMA; 12 bits with a sign */
     SAADC_CH0_PSELP = SAADC_PSELP_VDD;
     SAADC_CH0_PSELN = SAADC_PSEL_NONE;
     SAADC_CH0_CONFIG = SAADC_CONFIG_GAIN_1_6 | SAADC_CONFIG_REFSEL_INTERNAL | SAADC_CONFIG_TACQ_10US;
