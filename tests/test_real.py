@@ -58,6 +58,20 @@ def test_auto_without_a_board_is_virtual_and_says_so(
     assert capsys.readouterr().err == ""
 
 
+def test_an_arduinos_own_port_is_not_its_link(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    plug_in(monkeypatch, ("/dev/ttyACM0", 0x2341, 0x805A), ("/dev/ttyACM1", 0x0483, 0x374B))
+    virtual = pytest.importorskip("tinyswitch.boards.virtual")
+    monkeypatch.setattr(virtual, "VirtualBoard", lambda elf, name: (name, elf))
+    assert connect("nano33ble", "auto", BUILD) == ("nano33ble", "firmware.elf")
+    assert capsys.readouterr().err == (
+        "nano33ble: its link is on the pins TX and RX, not on USB; give the serial adapter there as --port: "
+        "using the virtual board\n"
+    )
+    assert connect("nano33ble", "/dev/ttyUSB0", BUILD).path == "/dev/ttyUSB0"
+
+
 def test_unknown_board():
     with pytest.raises(TinyswitchError, match="--board esp32"):
         connect("esp32", "auto", BUILD)

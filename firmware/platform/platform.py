@@ -22,6 +22,12 @@ from platformio.platform import _run
 from platformio.platform.base import PlatformBase
 
 PROBE_SECONDS = 4  # for all mirrors together; PlatformIO's own retries take minutes
+# Of each upload protocol: PlatformIO's package, and the program that takes its place.
+UPLOADERS = {
+    "stlink": ("tool-openocd", "openocd"),
+    "probe": ("tool-openocd", "openocd"),
+    "bootloader": ("tool-bossac-nordicnrf52", "bossac"),
+}
 
 
 class MissingToolError(UserSideException):
@@ -77,7 +83,7 @@ class TinyswitchPlatform(PlatformBase):
         super().configure_default_packages(options, targets)
         board = self.board_config(options["board"])
         self._choose_compiler(board)
-        self._choose_uploader(board)
+        self._choose_uploader(options.get("upload_protocol") or board.get("upload.protocol", ""))
 
     def _choose_compiler(self, board) -> None:
         compiler = board.get("build.cc_prefix") + "gcc"
@@ -90,15 +96,14 @@ class TinyswitchPlatform(PlatformBase):
         reason = " and PlatformIO's registry does not answer" if package else ""
         raise MissingToolError(f"{compiler} is not on the PATH{reason}: {board.get('build.install')}")
 
-    def _choose_uploader(self, board) -> None:
-        """Asks for PlatformIO's OpenOCD only when it is wanted, the PATH has none and it can be had.
+    def _choose_uploader(self, protocol: str) -> None:
+        """Of the uploaders, asks for the protocol's when one is wanted, the PATH has none and it can be had.
 
-        Without any, the builder copies to the board's USB drive.
+        Without any, the builder knows another way or says what to install.
         """
-        openocd = self.packages["tool-openocd"]
-        wanted = not openocd["optional"] and "openocd_board" in board.get("upload")
-        openocd["optional"] = not (
-            wanted
-            and not shutil.which("openocd")
-            and (self.get_package("tool-openocd") or registry_answers())
-        )
+        package, program = UPLOADERS.get(protocol, ("", ""))
+        for name, options in self.packages.items():
+            if options.get("type") != "uploader":
+                continue
+            needed = not options["optional"] and name == package and not shutil.which(program)
+            options["optional"] = not (needed and (self.get_package(name) or registry_answers()))

@@ -51,6 +51,7 @@ def examine() -> list[Check]:
         _virtual_board(),
         *_data(),
         _openocd(),
+        _bossac(registry),
         *_plugged_in(),
     ]
 
@@ -204,8 +205,24 @@ def _openocd() -> Check:
     return Check(
         "OpenOCD",
         "optional",
-        "not on the PATH; a real board is flashed through its USB drive",
+        "not on the PATH; stm32f746 is flashed through its USB drive, nano33ble-bare cannot be",
         "sudo apt-get install openocd",
+    )
+
+
+def _bossac(registry: Check) -> Check:
+    """The program that writes through the Arduino bootloader; ``registry`` is the check of PlatformIO's."""
+    subject = "bossac"
+    path = shutil.which("bossac")
+    if path:
+        return Check(subject, "ok", f"{path} (nano33ble needs Arduino's, not the one of Debian)")
+    if registry.state == "ok":
+        return Check(subject, "ok", "not on the PATH; PlatformIO downloads it when nano33ble is flashed")
+    return Check(
+        subject,
+        "optional",
+        "not on the PATH; nano33ble cannot be flashed through its bootloader",
+        "get Arduino's: https://github.com/arduino/BOSSA/releases",
     )
 
 
@@ -214,16 +231,20 @@ def _plugged_in() -> Iterator[Check]:
         from serial.tools import list_ports
     except ImportError:
         return
-    from tinyswitch.boards.real import USB_IDS
+    from tinyswitch.boards.real import ARDUINO_IDS, LINK_IDS
 
-    ports = [port for port in list_ports.comports() if (port.vid, port.pid) in USB_IDS]
+    known = {*ARDUINO_IDS, *(one for ids in LINK_IDS.values() for one in ids)}
+    ports = [port for port in list_ports.comports() if (port.vid, port.pid) in known]
     if not ports:
-        yield Check("boards", "optional", "none plugged in; the virtual board is used")
+        yield Check("boards", "optional", "none plugged in; the virtual boards are used")
     for port in ports:
-        if os.access(port.device, os.R_OK | os.W_OK):
-            yield Check("board", "ok", f"{port.description} at {port.device}")
-        else:
+        if not os.access(port.device, os.R_OK | os.W_OK):
             yield Check("board", "optional", f"{port.device}: no permission", _permission(port.device))
+        elif (port.vid, port.pid) in ARDUINO_IDS:
+            detail = f"{port.description} at {port.device}, for flashing; its link is on the pins TX and RX"
+            yield Check("board", "ok", detail)
+        else:
+            yield Check("board", "ok", f"{port.description} at {port.device}")
 
 
 def _permission(device: str) -> str:

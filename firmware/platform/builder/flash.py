@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import openocd
+from failure import FlashError, told
 from serial.tools import list_ports
 
-OPENOCD_SECONDS = 90
 DRIVE_SECONDS = 8  # the ST-LINK writes, then shows the drive again; FAIL.TXT says that it did not work
-
-
-class FlashError(Exception):
-    """One line for the user."""
 
 
 def flash(
@@ -34,45 +28,23 @@ def flash(
 
     ``port``: serial port of the board to use, if several are connected.
     """
-    try:
-        if shutil.which("openocd"):
+    with told():
+        if openocd.is_there():
             _by_openocd(elf, openocd_board, openocd_package, port)
         else:
             _by_drive(image, _mount_point(drive, mounts))
-    except FlashError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        sys.exit(1)
 
 
 def _by_openocd(elf: Path, board: str, package: str | None, port: str | None) -> None:
-    command = ["openocd"]
-    scripts = Path(package or "") / "openocd" / "scripts"
-    if package and scripts.is_dir():
-        command += ["-s", str(scripts)]
-    command += ["-f", board]
+    arguments = ["-f", board]
     serial = _serial_number(port)
     if serial:
-        command += ["-c", f"adapter serial {serial}"]
-    command += ["-c", f"program {{{elf}}} verify reset exit"]
-    try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=OPENOCD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        arguments += ["-c", f"adapter serial {serial}"]
+    worked, output = openocd.run(elf, arguments, package)
+    print(output)
+    if not worked:
         raise FlashError(
-            f"OpenOCD did not finish in {OPENOCD_SECONDS} s; unplug the board and try again"
-        ) from None
-    print(done.stdout)
-    if done.returncode != 0:
-        reasons = re.findall(r"^Error: (.*)", done.stdout, re.MULTILINE) or [f"exit status {done.returncode}"]
-        raise FlashError(
-            f"OpenOCD: {reasons[0]}; is the board connected (USB ST-LINK) and its port not in use?"
+            f"{openocd.reason(output)}; is the board connected (USB ST-LINK) and its port not in use?"
         )
 
 

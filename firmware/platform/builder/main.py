@@ -9,7 +9,11 @@ env = DefaultEnvironment()
 platform = env.PioPlatform()
 board = env.BoardConfig()
 sys.path.insert(0, str(Path(platform.get_dir()) / "builder"))
-from flash import flash  # noqa: E402  (lies beside this file, which SCons does not import but executes)
+import bossac  # noqa: E402  (lie beside this file, which SCons does not import but executes)
+import flash  # noqa: E402
+import openocd  # noqa: E402
+
+PROTOCOLS = "stlink, probe and bootloader"
 
 app = env.GetProjectOption("custom_app")
 board_id = env["BOARD"]
@@ -103,14 +107,37 @@ if embedded:
     Default(image)
 
     def upload(target, source, env):
-        flash(
-            elf=output / "firmware.elf",
-            image=output / "firmware.bin",
-            openocd_board=board.get("upload.openocd_board"),
-            openocd_package=platform.get_package_dir("tool-openocd"),
-            drive=board.get("upload.drive"),
-            port=env.get("UPLOAD_PORT"),
-        )
+        protocol = env.GetProjectOption("upload_protocol", board.get("upload.protocol"))
+        elf, binary = output / "firmware.elf", output / "firmware.bin"
+        openocd_package = platform.get_package_dir("tool-openocd")
+        port = env.get("UPLOAD_PORT")
+        if protocol == "stlink":
+            flash.flash(
+                elf=elf,
+                image=binary,
+                openocd_board=board.get("upload.openocd_board"),
+                openocd_package=openocd_package,
+                drive=board.get("upload.drive"),
+                port=port,
+            )
+        elif protocol == "probe":
+            openocd.upload(
+                elf=elf,
+                interfaces=board.get("upload.openocd_interfaces"),
+                target=board.get("upload.openocd_target"),
+                package=openocd_package,
+            )
+        elif protocol == "bootloader":
+            bossac.upload(
+                image=binary,
+                package=platform.get_package_dir("tool-bossac-nordicnrf52"),
+                bootloader=board.get("upload.usb_bootloader"),
+                sketch=board.get("upload.usb_sketch"),
+                port=port,
+            )
+        else:
+            sys.stderr.write(f"Error: {board_id}: upload_protocol {protocol}: there are {PROTOCOLS}\n")
+            sys.exit(1)
 
     AlwaysBuild(env.Alias("upload", image, env.VerboseAction(upload, "Uploading $SOURCE")))
 elif "upload" in COMMAND_LINE_TARGETS:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tinyswitch.boards import names
 from tinyswitch.boards.board import Board
 from tinyswitch.boards.native import NativeBoard
-from tinyswitch.boards.real import RealBoard, find
+from tinyswitch.boards.real import RealBoard, find, find_arduino
 from tinyswitch.errors import TinyswitchError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def connect(board: str, port: str, build: Build) -> Board:
     if board not in names.EMBEDDED:
         raise TinyswitchError(f"--board {board}: no such board; there are {names.listed()}")
     if port == "auto":
-        port = _plugged_in() or "virtual"
+        port = _plugged_in(board) or "virtual"
     if port == "virtual":
         from tinyswitch.boards.virtual import VirtualBoard  # loads the emulator
 
@@ -38,12 +38,20 @@ def connect(board: str, port: str, build: Build) -> Board:
     return RealBoard(board, port)
 
 
-def _plugged_in() -> str | None:
+def _plugged_in(board: str) -> str | None:
     """The port of the only real board; None, with a notice, if there is none."""
-    ports = find()
+    ports = find(board)
     if len(ports) > 1:
         raise TinyswitchError(f"several boards are plugged in; give one as --port: {', '.join(ports)}")
     if not ports:
-        print("no board is plugged in: using the virtual board", file=sys.stderr)
+        print(f"{_why_none(board)}: using the virtual board", file=sys.stderr)
         return None
     return ports[0]
+
+
+def _why_none(board: str) -> str:
+    if board.startswith("nano33ble") and find_arduino():
+        return (
+            f"{board}: its link is on the pins TX and RX, not on USB; give the serial adapter there as --port"
+        )
+    return "no board is plugged in"

@@ -12,8 +12,11 @@ from serial.tools import list_ports
 from tinyswitch.boards.board import BAUD, Board
 from tinyswitch.errors import TinyswitchError
 
-# ST-LINK/V2-1 and V3 of the discovery boards, as (vendor, product)
-USB_IDS = ((0x0483, 0x374B), (0x0483, 0x3752), (0x0483, 0x374E))
+# (vendor, product) of the ports that lead to a board's link: the STM32F746G-DISCO's ST-LINK/V2-1 or V3. The
+# Nano 33 BLE Sense has its link on two pins, so there the port is some USB-serial adapter's.
+LINK_IDS = {"stm32f746": ((0x0483, 0x374B), (0x0483, 0x3752), (0x0483, 0x374E))}
+# its own USB port: the bootloader's, and a sketch's
+ARDUINO_IDS = ((0x2341, 0x005A), (0x2341, 0x805A))
 BUSY = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)  # the last two: another tinyswitch holds the lock
 
 
@@ -42,9 +45,18 @@ class RealBoard(Board):
             self._port = None
 
 
-def find() -> list[str]:
-    """Paths of the ports that belong to a supported board, by USB id."""
-    return sorted(p.device for p in list_ports.comports() if (p.vid, p.pid) in USB_IDS)
+def find(board: str) -> list[str]:
+    """Paths of the ports that lead to a ``board``'s link, by USB id; those of an adapter cannot be known."""
+    return _ports(LINK_IDS.get(board, ()))
+
+
+def find_arduino() -> list[str]:
+    """Paths of the Nano 33 BLE Sense's own USB ports, through which its bootloader is reached."""
+    return _ports(ARDUINO_IDS)
+
+
+def _ports(ids: tuple[tuple[int, int], ...]) -> list[str]:
+    return sorted(p.device for p in list_ports.comports() if (p.vid, p.pid) in ids)
 
 
 def _explain(path: str, error: Exception) -> str:
