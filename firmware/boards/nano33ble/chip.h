@@ -10,6 +10,7 @@
 void watchdog_start(void);
 void clock_start(void);                   /* 64 MHz from the crystal; the flash's cache */
 void timers_start(void);                  /* cycle counter and tick */
+void clock_sleep(void);                   /* with interrupts off: until one is pending */
 enum board_reset_cause reset_cause(void); /* by the chip's flags, which it clears */
 void uarte_start(void);                   /* 115,200 baud */
 

@@ -76,11 +76,15 @@ static void catch_up(void) {
     }
 }
 
+void clock_sleep(void) {
+    __asm volatile("dsb\n wfi\n isb" ::: "memory");
+    catch_up();
+}
+
 void board_idle(void) {
     const uint32_t mask = interrupts_off(); /* they still end the sleep, but are served after it */
     if (uarte_wake_by_byte()) {
-        __asm volatile("dsb\n wfi\n isb" ::: "memory");
-        catch_up();
+        clock_sleep();
     }
     uarte_wake_done();
     interrupts_restore(mask);

@@ -1,8 +1,10 @@
-/* Polled with a time limit in the main program. nRF52840 Product Specification v1.1, 6.31 (TWIM), 6.9 (GPIO). */
+/* The processor sleeps while a transfer goes on; TIMER0 limits it. The interrupts of both are enabled only while
+ * all are masked, so they end the sleep and are never taken. nRF52840 Product Specification v1.1, 6.31. */
 #include "twim.h"
 #include "board.h"
-#include "cortexm/cortexm.h"
+#include "chip.h"
 #include "gpio.h"
+#include "registers.h"
 
 #define TWIM1(offset) REGISTER(0x40004000 + (offset))
 #define TASKS_STARTTX TWIM1(0x008)
@@ -10,6 +12,9 @@
 #define EVENTS_STOPPED TWIM1(0x104)
 #define EVENTS_ERROR TWIM1(0x124)
 #define SHORTS TWIM1(0x200)
+#define INTENSET TWIM1(0x304)
+#define INTEN_STOPPED BIT(1)
+#define INTEN_ERROR BIT(9)
 #define ERRORSRC TWIM1(0x4C4)
 #define ENABLE TWIM1(0x500)
 #define PSEL_SCL TWIM1(0x508)
@@ -33,13 +38,22 @@
 #define SUPPLY PIN(0, 22)
 #define PULL_UPS PIN(1, 0)
 
-#define US(n) ((uint32_t)(n) * (board_clock_hz / 1000000u))
+/* PS 5.4.4.10: one pin is for the trace unit and the bus's pull-ups, and a bootloader may have given it to the
+ * former */
+#define CLOCK_TRACECONFIG REGISTER(0x4000055C)
+
+#define TIMER0 UINT32_C(0x40008000)
+#define TIMER_SHORTS_COMPARE0_STOP BIT(8)
+#define POSITIONS (NVIC_BIT(TWIM1_POSITION) | NVIC_BIT(TIMER0_POSITION)) /* of one register */
+#define TWIM1_POSITION 4
+#define TIMER0_POSITION 8
+
 #define HALF_CLOCK_US 5u
 #define RECOVERY_CLOCKS 9
 
 static void pass(uint32_t us) {
     const uint64_t start = board_cycles();
-    while (board_cycles() - start < US(us)) {
+    while (board_cycles() - start < us * (CORE_HZ / 1000000u)) {
     }
 }
 
@@ -51,10 +65,12 @@ static void enable(void) {
     PSEL_SCL = SCL;
     PSEL_SDA = SDA;
     FREQUENCY = FREQUENCY_390K;
+    INTENSET = INTEN_STOPPED | INTEN_ERROR;
     ENABLE = ENABLE_TWIM;
 }
 
 void twim_power_on(void) {
+    CLOCK_TRACECONFIG = 0;
     gpio_write(SUPPLY, 1);
     gpio_write(PULL_UPS, 1);
     gpio_configure(SUPPLY, GPIO_STRONG_OUTPUT);
@@ -72,21 +88,40 @@ void twim_power_off(void) {
     gpio_configure(SUPPLY, GPIO_STRONG_OUTPUT);
 }
 
+static void start_limit(uint32_t us) {
+    TIMER_TASKS_STOP(TIMER0) = 1;
+    TIMER_MODE(TIMER0) = TIMER_MODE_TIMER;
+    TIMER_BITMODE(TIMER0) = TIMER_BITMODE_32;
+    TIMER_PRESCALER(TIMER0) = 0;
+    TIMER_SHORTS(TIMER0) = TIMER_SHORTS_COMPARE0_STOP;
+    TIMER_CC(TIMER0, 0) = us * (TIMER_HZ / 1000000u);
+    TIMER_EVENTS_COMPARE(TIMER0, 0) = 0;
+    TIMER_INTENSET(TIMER0) = TIMER_INT_COMPARE(0);
+    TIMER_TASKS_CLEAR(TIMER0) = 1;
+    TIMER_TASKS_START(TIMER0) = 1;
+}
+
 /* Until the transfer has stopped, or is refused, or time is up. */
-static enum twim_result wait(uint32_t limit) {
-    const uint64_t start = board_cycles();
-    for (;;) {
-        const int late = board_cycles() - start > limit; /* an interrupt may come after it */
-        if (EVENTS_ERROR) {
-            return TWIM_REFUSED;
+static enum twim_result wait(uint32_t limit_us) {
+    enum twim_result result = TWIM_LATE;
+    start_limit(limit_us);
+    NVIC_ICPR(TWIM1_POSITION) = POSITIONS; /* what is left of the last time */
+    for (int late = 0; !late;) {
+        const uint32_t mask = interrupts_off();
+        NVIC_ISER(TWIM1_POSITION) = POSITIONS;
+        late = TIMER_EVENTS_COMPARE(TIMER0, 0) != 0;
+        if (!late && !EVENTS_ERROR && !EVENTS_STOPPED) {
+            clock_sleep();
         }
-        if (EVENTS_STOPPED) {
-            return TWIM_DONE;
-        }
-        if (late) {
-            return TWIM_LATE;
+        NVIC_ICER(TWIM1_POSITION) = POSITIONS;
+        interrupts_restore(mask);
+        if (EVENTS_ERROR || EVENTS_STOPPED) {
+            result = EVENTS_ERROR ? TWIM_REFUSED : TWIM_DONE;
+            break;
         }
     }
+    TIMER_TASKS_STOP(TIMER0) = 1;
+    return result;
 }
 
 enum twim_result twim_transfer(uint8_t address, const uint8_t *out, size_t sent, uint8_t *in,
@@ -103,11 +138,11 @@ enum twim_result twim_transfer(uint8_t address, const uint8_t *out, size_t sent,
     __asm volatile("dsb" ::: "memory");
     TASKS_STARTTX = 1;
     const uint32_t us = (sent + received + 2) * BYTE_US; /* the address is sent twice */
-    enum twim_result result = wait(US(us + us / 4 + 500));
+    enum twim_result result = wait(us + us / 4 + 500);
     if (result == TWIM_REFUSED) {
         EVENTS_ERROR = 0;
         TASKS_STOP = 1;
-        if (wait(US(500)) != TWIM_DONE) {
+        if (wait(500) != TWIM_DONE) {
             result = TWIM_LATE;
         }
     }
