@@ -356,3 +356,27 @@ def test_a_file_that_is_no_firmware(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(TinyswitchError, match=r"bad\.elf"):
         Firmware(path)
+
+
+CONDITIONS = """
+uint32_t value = 5;
+const uint32_t table[3][1024] = {{1}, {2}, {3}};
+__attribute__((naked, noinline)) uint32_t get(void) {
+    __asm("movw r3, #:lower16:value\\n movt r3, #:upper16:value\\n ldr r0, [r3]\\n bx lr");
+}
+__attribute__((naked, noinline)) uint32_t read_and_get(const void *place, uint32_t condition) {
+    __asm("push {r4, lr}\\n cmp r1, #1\\n ite eq\\n ldreq r2, [r0]\\n movne r2, #0\\n"
+          "bl get\\n pop {r4, pc}");
+}
+int main(void) {
+    for (int i = 0; i < 3; i++) result[i] = read_and_get(table[i], 1);      /* pages not seen before */
+    for (int i = 0; i < 3; i++) result[3 + i] = read_and_get(table[i], i & 1);
+    result[6] = read_and_get((void *)0xE000ED00, 1);                        /* a peripheral */
+    result[7] = read_and_get((void *)0xE000ED00, 0);
+}
+"""
+
+
+def test_a_condition_ends_with_its_block(tmp_path):
+    """Whatever the access in an IT block is, the function called after it is executed."""
+    assert run_program(tmp_path, CONDITIONS).result[:8] == [5] * 8
