@@ -71,6 +71,6 @@ class Sensors:
         now = machine.seconds()
         return (
             machine.options.motion_fast
-            and now < machine.heard_at + FAST_SECONDS
+            and (machine.line.ended or now < machine.heard_at + FAST_SECONDS)
             and self.lsm9ds1.playing(now)
         )
