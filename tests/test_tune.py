@@ -151,6 +151,7 @@ def test_a_family_tunes_what_it_says(prepared, tmp_path, monkeypatch):
     images = Frames.of(find_images(tmp_path / "images"))
     found = Prepared(family, images, lambda line: None)
     assert not changed(found, prepared, "all")
+    assert not changed(Prepared(family.untuned(), images, lambda line: None), prepared, "skip")
     behind = {f"blocks.{n}.{part}" for n in (2, 3) for part in PARTS}  # the cut; the classifier is shared
     assert changed(found, prepared, "skip") == changed(found, prepared, "skip-r16") == behind
     record = making.make(family, tmp_path / "images", tmp_path / "out", lambda line: None)
