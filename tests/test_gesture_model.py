@@ -183,7 +183,7 @@ def test_too_few_recordings_are_refused(motions, tmp_path):
 
 def test_without_data_the_way_out_is_said(monkeypatch, tmp_path):
     monkeypatch.delenv("TINYSWITCH_DATA", raising=False)
-    with pytest.raises(TinyswitchError, match=r"gestures/training: .*--data"):
+    with pytest.raises(TinyswitchError, match=r"gestures/training: .*--recordings"):
         train(None, tmp_path / "x.tflite", print)
 
 

@@ -125,7 +125,7 @@ def _folder(folder: Path | None) -> Path:
     found = folder or data.local(DATA)
     if found is None:
         where = f"not in {data.VARIABLE} ({data.root() or 'unset'})"
-        raise TinyswitchError(f"{DATA}: {where}; give a folder of recordings with --data")
+        raise TinyswitchError(f"{DATA}: {where}; give a folder of recordings with --recordings")
     return Path(found)
 
 
