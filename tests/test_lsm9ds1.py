@@ -229,6 +229,14 @@ def test_power_down_begins_the_recording_anew_but_loss_of_supply_does_not(record
     assert sensor.playing(3.9) and not sensor.playing(4.1)
 
 
+def test_knows_whether_it_has_played(recording):
+    sensor = powered(recording)
+    assert not sensor.has_played()
+    sensor.write(chip.CTRL_REG6_XL, ODR_119, 0.2)
+    sensor.write(chip.CTRL_REG6_XL, 0, 0.3)
+    assert sensor.has_played()
+
+
 def test_reset_by_software():
     sensor = sampling()
     sensor.write(chip.CTRL_REG8, 0x05, 0.2)

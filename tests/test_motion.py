@@ -33,7 +33,9 @@ uint8_t states[4000];
 static int16_t buffer[3 * 64 + 1];
 static uint32_t ms(void) { return (uint32_t)(board_cycles() / 64000); }
 __attribute__((noinline)) static void wait_until(uint32_t end) {
-    while (ms() < end) __asm volatile(".rept 500\\n nop\\n .endr");
+    while (ms() < end) {
+        if (SLEEPS) board_idle(); else __asm volatile(".rept 500\\n nop\\n .endr");
+    }
     board_watchdog_kick();
 }
 int main(void) {
@@ -87,19 +89,19 @@ class Outcome:
     seconds: float
 
 
-def run(place, plan, seconds, *, every=50, most=64, motion=None, fault=None):
+def run(place, plan, seconds, *, every=50, most=64, idle=0, prepare=lambda _: None, **options):
     (place / "program.c").write_text(PROGRAM)
     elf = place / "program.elf"
     done = subprocess.run(
         [GCC, *CPU, "-O2", "-std=gnu99", f"-DPLAN={', '.join(f'{{{ms}, {what}}}' for ms, what in plan)}",
-         f"-DEND={round(1000 * seconds)}", f"-DEVERY={every}", f"-DMOST={most}", f"-DDONE=0x{DONE:x}",
+         f"-DEND={round(1000 * seconds)}", f"-DEVERY={every}", f"-DMOST={most}",
+         f"-DSLEEPS={idle}", f"-DDONE=0x{DONE:x}",
          f"-I{FIRMWARE / 'boards'}", f"-I{BOARD}", *sources("nano33ble"), place / "program.c",
          "-nostartfiles", f"-L{BOARD}", f"-T{BOARD / 'bare.ld'}", "-o", elf],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    options = Options(motion=motion, sensor_fault=fault)
-    done = run_elf(elf, steps=1_000_000, target=NRF, options=options)
+    done = run_elf(elf, steps=1_000_000, target=NRF, options=Options(**options), prepare=prepare)
     assert f"0x{DONE:08x}" in done.message, done.message
 
     def array(name, dtype, count):
@@ -135,7 +137,7 @@ def test_samples_are_those_of_the_recording(tmp_path, wave, rate):
     assert len(outcome.samples) >= (1.5 - 0.1 - 3 / RATES[rate] - 0.05) * RATES[rate] - 1
     assert np.array_equal(outcome.samples, expected[: len(outcome.samples)])
     assert (outcome.rate_mhz, outcome.lost, outcome.errors, outcome.restarts) == (rate, 0, 0, 0)
-    assert set(outcome.states) == {OFF, ON} and outcome.longest_us < 10_000
+    assert set(outcome.states) == {ON} and outcome.longest_us < 10_000
 
 
 def test_a_fetch_costs_little(tmp_path):
@@ -204,9 +206,25 @@ def test_another_rate_while_it_samples(tmp_path, wave):
     assert (outcome.lost, outcome.restarts, outcome.rate_mhz) == (0, 0, 14875)
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_recording_need_not_take_its_time(tmp_path, fast):
+    """How long the machine waits for the wall's clock, while the recording plays and after it."""
+    waits = []
+
+    def prepare(machine):
+        machine.line.wait = lambda seconds: waits.append((machine.seconds(), seconds)) or seconds
+
+    wave = make(tmp_path / "wave.json", seconds=2.0)
+    outcome = run(tmp_path, [(0, 119000)], 3, idle=1, motion=wave, motion_fast=fast, prepare=prepare)
+    waited = [sum(s for at, s in waits if begin < at < begin + 1.5) for begin in (0.3, 2.4)]
+    assert len(outcome.samples) > 300 and outcome.lost == 0
+    assert waited[0] == 0 if fast else waited[0] > 1.3
+    assert waited[1] > 0.5
+
+
 def test_absent(tmp_path):
     """It is tried every second, and nothing takes long."""
-    outcome = run(tmp_path, [(0, 119000)], 3.5, fault="absent")
+    outcome = run(tmp_path, [(0, 119000)], 3.5, sensor_fault="absent")
     assert len(outcome.samples) == 0 and outcome.states[-1] == SILENT
     assert 3 <= outcome.errors <= 4 and outcome.restarts == 0 and outcome.rate_mhz == 0
     assert outcome.longest_us < 2000
@@ -228,7 +246,7 @@ def continues(outcome, wave, *, gap_ms):
 
 
 def test_a_bus_that_nine_clocks_free(tmp_path, wave):
-    outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, fault="hang@1.02")
+    outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, sensor_fault="hang@1.02")
     assert outcome.errors == 1 and outcome.restarts == 0 and outcome.states.count(ON) > 35
     assert np.array_equal(outcome.samples, at_rate(recordings.read(wave), 119)[: len(outcome.samples)])
     assert outcome.lost == 0 and outcome.longest_us < 10_000
@@ -237,26 +255,26 @@ def test_a_bus_that_nine_clocks_free(tmp_path, wave):
 def test_a_bus_that_hangs_within_a_transfer(tmp_path, wave):
     """While the FIFO is read: those samples are lost, and counted."""
     for at in (1.0012, 1.0015):  # the fetch begins at 1.0007: the program clears its arrays before it counts
-        outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, fault=f"hang@{at}")
+        outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, sensor_fault=f"hang@{at}")
         missing = continues(outcome, wave, gap_ms=150)
         assert 0 < missing <= 7 and abs(outcome.lost - missing) <= 1
         assert outcome.errors == 1 and outcome.restarts == 0 and outcome.longest_us < 10_000
 
 
 def test_a_bus_that_only_the_supply_frees(tmp_path, wave):
-    outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, fault="stuck@1.02")
+    outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, sensor_fault="stuck@1.02")
     continues(outcome, wave, gap_ms=400)
     assert STUCK in outcome.states and outcome.restarts == 1 and outcome.longest_us < 10_000
 
 
 def test_silent_for_a_while(tmp_path, wave):
-    outcome = run(tmp_path, [(0, 119000)], 4, motion=wave, fault="silent@1.02-2.4")
+    outcome = run(tmp_path, [(0, 119000)], 4, motion=wave, sensor_fault="silent@1.02-2.4")
     continues(outcome, wave, gap_ms=1380 + 1100)
     assert SILENT in outcome.states and STUCK not in outcome.states
     assert outcome.restarts == 1 and 3 <= outcome.errors <= 6 and outcome.longest_us < 10_000
 
 
 def test_settings_that_are_lost_are_noticed(tmp_path, wave):
-    outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, fault="reset@1.02")
+    outcome = run(tmp_path, [(0, 119000)], 2, motion=wave, sensor_fault="reset@1.02")
     continues(outcome, wave, gap_ms=300)
     assert outcome.restarts == 1 and outcome.errors == 0

@@ -86,6 +86,7 @@ void board_motion_start(uint32_t rate_mhz) {
         return;
     }
     rate = lsm9ds1_nearest(rate_mhz);
+    state = state == BOARD_MOTION_OFF ? BOARD_MOTION_ON : state; /* unless it turns out otherwise */
     if (phase == SAMPLING) {
         begin_sampling();
     } else if (phase == IDLE && !powered) {

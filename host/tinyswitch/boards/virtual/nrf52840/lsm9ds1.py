@@ -91,6 +91,7 @@ class Lsm9ds1:
         self._playing = playing
         self._fault = fault or Fault()
         self._origin: float | None = None  # when the recording's first sample comes
+        self._played = False
         self._powered = False
         self._clocks = 0  # since it has been holding the data line
         self._over = False  # the fault
@@ -231,12 +232,17 @@ class Lsm9ds1:
         rate = self.rate_hz()
         return rate is not None and self._next < math.inf and self._index < self._playing.count(rate)
 
+    def has_played(self) -> bool:
+        """Whether it has ever sampled."""
+        return self._played
+
     def _begin(self, from_off: bool, now: float) -> None:
         """The rate has changed."""
         rate = self.rate_hz()
         if rate is None:
             self._origin, self._next = None, math.inf
             return
+        self._played = True
         if self._origin is None:
             self._origin = now + (UNSETTLED + 1) / rate
         if from_off:

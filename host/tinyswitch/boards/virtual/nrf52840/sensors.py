@@ -66,11 +66,13 @@ class Sensors:
         return self.pulled_up() and not self.lsm9ds1.holds_data(now)
 
     def plays_fast(self) -> bool:
-        """Whether a recording is being played for which time need not be the wall's."""
+        """Whether a recording is being played for which time need not be the wall's; or is going to be, when
+        the host has hung up."""
         machine = self._machine
+        if not machine.options.motion_fast:
+            return False
         now = machine.seconds()
-        return (
-            machine.options.motion_fast
-            and (machine.line.ended or now < machine.heard_at + FAST_SECONDS)
-            and self.lsm9ds1.playing(now)
-        )
+        recent = now < machine.heard_at + FAST_SECONDS
+        if machine.line.ended:
+            return self.lsm9ds1.playing(now) or (recent and not self.lsm9ds1.has_played())
+        return recent and self.lsm9ds1.playing(now)
