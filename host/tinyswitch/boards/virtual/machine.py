@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Protocol
 
 from unicorn import arm_const as reg
@@ -54,6 +55,7 @@ class Machine:
         self._slept = 0  # those of them in sleep
         self.sleeping = False
         self._accessing = False
+        self._accessed = 0  # instructions completed at the access in progress
         self._halt: Halt | None = None
         self._read_at: dict[int, int] = {}  # instructions at the latest read of each register, since a write
         self._polls = False
@@ -127,9 +129,7 @@ class Machine:
 
     def instructions(self) -> int:
         """Instructions completed since power-up; exact."""
-        if self._accessing:
-            return self.cpu.instructions(self.cpu.state.pc)
-        return self.cpu.state.executed
+        return self._accessed if self._accessing else self.cpu.state.executed
 
     def seconds(self) -> float:
         """Emulated seconds since power-up."""
@@ -174,10 +174,19 @@ class Machine:
         """A peripheral's next event has moved: look at it before the next block."""
         self.cpu.request_stop()
 
+    def event_at(self, time: int | None) -> None:
+        """A peripheral's next event is at ``time``: don't run past it."""
+        if time is not None and time < self._skipped + self.cpu.state.deadline:
+            self.cpu.request_stop()
+
     def catch_up(self) -> None:
         """Lets all peripherals do what has become due."""
+        self.advance(self._timed)
+
+    def advance(self, peripherals: Iterable[Peripheral]) -> None:
+        """Lets these do what has become due."""
         try:
-            for peripheral in self._timed:
+            for peripheral in peripherals:
                 peripheral.advance()
         except Refused as refusal:  # nothing to do with an access that may be in progress
             raise Halt(str(refusal)) from None
@@ -304,7 +313,7 @@ class Machine:
         """Called from within Unicorn: nothing may be raised through it."""
         if self._halt:
             return None  # the block in which it halted runs to its end
-        self._accessing = True
+        self._accessing, self._accessed = True, self.cpu.instructions(self.cpu.state.pc)
         try:
             return self._dispatch(address, size, value)
         except Refused as refusal:

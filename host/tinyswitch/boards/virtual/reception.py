@@ -17,15 +17,18 @@ class Reception:
         self._machine = machine
         self.queue = bytearray()  # from the host, not received yet
         self.arrival = 0  # machine time at which the first of the queue is complete
+        self._asked_at = 0
 
     def fetch(self, frame: int) -> None:
         """Asks the host for more; ``frame``: cycles that a byte takes on the line."""
-        if len(self.queue) >= QUEUE_BYTES:
+        now = self._machine.now()
+        if len(self.queue) >= QUEUE_BYTES or (self.queue and now < self._asked_at + frame):
             return
+        self._asked_at = now
         waiting = bool(self.queue)
         self.queue += self._machine.hear()
         if not waiting:
-            self.arrival = max(self.arrival, self._machine.now() + frame)
+            self.arrival = max(self.arrival, now + frame)
 
     def restart(self, frame: int) -> None:
         """The receiver has been switched on: nothing can be complete before a frame from now."""

@@ -71,13 +71,18 @@ class Nordic(Peripheral):
         self.machine.exceptions.set_line(self.irq, False)
 
     def read(self, offset: int, size: int) -> int:
-        self.machine.catch_up()
+        self._catch_up()
         return super().read(offset, size)
 
     def write(self, offset: int, size: int, value: int) -> None:
-        self.machine.catch_up()
+        self._catch_up()
         super().write(offset, size, value)
-        self.machine.timer_changed()
+        self.machine.event_at(self.next_event())
+
+    def _catch_up(self) -> None:
+        """With this peripheral and those whose events trigger its tasks; what others have to do isn't due
+        before their own next event."""
+        self.machine.advance((*self.ppi.sources(self), self) if self.ppi else (self,))
 
     # Tasks
 
@@ -93,7 +98,11 @@ class Nordic(Peripheral):
         """Triggers a task, ``times`` times at once: only tasks that count need know that."""
         if not self.is_on():
             raise Refused(f"{self.name}_TASKS_{task}: the peripheral is off, see {self.name}_ENABLE")
-        getattr(self, f"task_{task}")(*([times] if self.counts(task) else []))
+        method = getattr(self, f"task_{task}")
+        if self.counts(task):
+            method(times)
+        else:
+            method()
 
     def counts(self, task: str) -> bool:
         """Whether ``task_NAME(times)`` wants to know how often."""

@@ -32,15 +32,22 @@ class Ppi(Peripheral):
     def reset(self) -> None:
         super().reset()
         self._routes: dict[int, list[tuple[Nordic, str]]] = {}  # tasks by the event's address
+        self._sources: dict[Nordic, list[Nordic]] = {}  # whose events trigger a peripheral's tasks
 
     def signal(self, event: int, times: int) -> None:
         """The event at that address has come, ``times`` times since the last call."""
         for peripheral, task in self._routes.get(event, ()):
             peripheral.run(task, times)
+            self.machine.event_at(peripheral.next_event())
+
+    def sources(self, peripheral: Nordic) -> list[Nordic]:
+        """The others whose events trigger its tasks."""
+        return self._sources.get(peripheral, [])
 
     def is_timely(self, event: int) -> bool:
         """Whether a task hangs on the moment at which the event comes."""
-        return any(peripheral.is_timely(task) for peripheral, task in self._routes.get(event, ()))
+        tasks = self._routes.get(event)
+        return bool(tasks) and any(peripheral.is_timely(task) for peripheral, task in tasks)
 
     def write(self, offset: int, size: int, value: int) -> None:
         self.machine.catch_up()
@@ -63,13 +70,19 @@ class Ppi(Peripheral):
         return None
 
     def _connect(self) -> None:
-        self._routes = {}
+        self._routes, self._sources = {}, {}
         for i in range(CHANNELS):
             if not self.values["CHEN"] >> i & 1:
                 continue
             ends = (self.values[f"CH{i}_TEP"], self.values[f"FORK{i}_TEP"])
             tasks = [end for end in (self._name(address, "tasks") for address in ends if address) if end]
+            event = self._name(self.values[f"CH{i}_EEP"], "events")
+            if event is None:
+                continue
             self._routes.setdefault(self.values[f"CH{i}_EEP"], []).extend(tasks)
+            for peripheral, _ in tasks:
+                if peripheral is not event[0]:
+                    self._sources.setdefault(peripheral, []).append(event[0])
 
     def write_CHENSET(self, value: int) -> None:
         self.values["CHEN"] |= value

@@ -110,6 +110,7 @@ class Uarte0(Nordic):
         if not self._receiving:
             self._receiving = True
             self._incoming.restart(self.frame_cycles())
+            self._incoming.fetch(self.frame_cycles())
         self._stops_at = None
         self._buffer = Buffer(address, size)
         self.trigger("RXSTARTED")
