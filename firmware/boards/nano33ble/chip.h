@@ -14,8 +14,14 @@ void clock_sleep(void);                   /* with interrupts off: until one is p
 enum board_reset_cause reset_cause(void); /* by the chip's flags, which it clears */
 void uarte_start(void);                   /* 115,200 baud */
 
-/* For board_idle(), with interrupts off: the next byte ends a sleep. Returns 0 if bytes wait already. */
-int uarte_wake_by_byte(void);
+/* For board_idle(), with interrupts off. */
+enum uarte_state {
+    UARTE_WAITING, /* bytes wait */
+    UARTE_BUSY,    /* none, but some came since the last look */
+    UARTE_QUIET,
+};
+enum uarte_state uarte_look(void);
+void uarte_wake_by_byte(void); /* one that has come since the look ends the sleep, too */
 void uarte_wake_done(void);
 
 /* Handlers of the vector table. */

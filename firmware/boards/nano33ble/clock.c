@@ -5,6 +5,7 @@
 const uint32_t board_clock_hz = CORE_HZ;
 
 #define TICK_COUNTS (TIMER_HZ / 10u)
+#define NAP_COUNTS (TIMER_HZ / 1000u) /* 1 ms: 100 bytes at 1,000,000 baud */
 #define CYCLES_PER_COUNT (CORE_HZ / TIMER_HZ)
 #define WATCHDOG_COUNTS                                                                                      \
     (32768u * 22u / 10u) /* of the 32.768 kHz clock: 2.2 s, for its RC oscillator may be off */
@@ -62,6 +63,9 @@ void timers_start(void) {
 }
 
 void tick_handler(void) {
+    if (TIMER_EVENTS_COMPARE(TIMER2, 0) == 0) {
+        return; /* what ended a nap is still pending */
+    }
     TIMER_EVENTS_COMPARE(TIMER2, 0) = 0;
     TIMER_CC(TIMER2, 0) += TICK_COUNTS;
     (void)TIMER_EVENTS_COMPARE(TIMER2, 0); /* the line is low before the handler is left */
@@ -81,11 +85,28 @@ void clock_sleep(void) {
     catch_up();
 }
 
+static void nap(void) {
+    TIMER_TASKS_CAPTURE(TIMER2, 2) = 1;
+    TIMER_CC(TIMER2, 2) += NAP_COUNTS;
+    TIMER_EVENTS_COMPARE(TIMER2, 2) = 0;
+    TIMER_INTENSET(TIMER2) = TIMER_INT_COMPARE(2);
+    clock_sleep();
+    TIMER_INTENCLR(TIMER2) = TIMER_INT_COMPARE(2);
+}
+
 void board_idle(void) {
     const uint32_t mask = interrupts_off(); /* they still end the sleep, but are served after it */
-    if (uarte_wake_by_byte()) {
+    switch (uarte_look()) {
+    case UARTE_QUIET:
+        uarte_wake_by_byte();
         clock_sleep();
+        uarte_wake_done();
+        break;
+    case UARTE_BUSY:
+        nap(); /* rather than wake for each byte */
+        break;
+    default:
+        break;
     }
-    uarte_wake_done();
     interrupts_restore(mask);
 }

@@ -202,11 +202,18 @@ uint32_t board_rx_lost(void) {
     return lost;
 }
 
-int uarte_wake_by_byte(void) {
+enum uarte_state uarte_look(void) {
+    static uint32_t looked; /* bytes received until the last look */
     UARTE0_EVENTS_RXDRDY = 0;
     const uint32_t waiting = pending();
-    UARTE0_INTENSET = UARTE_INT_RXDRDY; /* the event of a byte since then is still there */
-    return waiting == 0;
+    const uint32_t now = received();
+    const int came = now != looked;
+    looked = now;
+    return waiting ? UARTE_WAITING : came ? UARTE_BUSY : UARTE_QUIET;
+}
+
+void uarte_wake_by_byte(void) {
+    UARTE0_INTENSET = UARTE_INT_RXDRDY; /* the event of a byte since the look is still there */
 }
 
 void uarte_wake_done(void) {
