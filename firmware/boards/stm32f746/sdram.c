@@ -49,7 +49,7 @@ static void controller_start(void) {
 }
 
 /* Ordinary memory that is not cached. (Without a region it would be a device: every pixel a bus access of its own.
- * Written through the cache it would be exposed to the erratum of this core about write-through memory.) */
+ * Written through the cache it would be exposed to Arm's erratum 1259864 of write-through memory.) */
 static void region_start(void) {
     MPU_RNR = 0;
     MPU_RBAR = SDRAM_BASE;

@@ -88,6 +88,8 @@ class Ltdc(Peripheral):
     def read(self, offset: int, size: int) -> int:
         self._check_clock()
         self.advance()
+        if self._reload_at is not None and self.machine.is_polling():
+            self.machine.poll_until_event(self.next_event())  # firmware waits for the reload
         return super().read(offset, size)
 
     def write(self, offset: int, size: int, value: int) -> None:
