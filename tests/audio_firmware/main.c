@@ -23,7 +23,7 @@ static void say_number(uint64_t value) {
 
 /* Long blocks without memory accesses: an emulator gets through them fast. */
 __attribute__((noinline)) static void pass_time(void) {
-    __asm volatile(".rept 1000\n nop\n .endr");
+    __asm volatile(".rept 10000\n nop\n .endr");
 }
 
 static void say_status(void) {

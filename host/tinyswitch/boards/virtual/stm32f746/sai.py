@@ -122,9 +122,9 @@ class Sai2(Peripheral):
     def has_input(self) -> bool:
         """Whether a sound is played that need not keep to the wall's clock."""
         machine = self.machine
-        if not machine.options.audio_fast or machine.seconds() >= machine.heard_at + FAST_SECONDS:
+        if not machine.options.audio_fast or not self._running() or not self._codec.playing():
             return False
-        return self._running() and self._codec.playing()
+        return machine.line.ended or machine.seconds() < machine.heard_at + FAST_SECONDS
 
     # Registers
 
