@@ -142,12 +142,14 @@ static void obey(uint8_t command) {
             board_write(&byte, 1);
         }
         break;
-    case 'b': /* 2,000,000 baud */
-        say("ok\n");
-        if (board_set_baud(2000000) != 0 || board_set_baud(9600) != -1) {
+    case 'b': { /* the board's highest speed, which it tells before */
+        const uint32_t baud = board_name[0] == 's' ? 2000000 : 1000000;
+        say_number(baud);
+        if (board_set_baud(baud) != 0 || board_set_baud(9600) != -1 || board_set_baud(2000001) != -1) {
             say("baud?\n");
         }
         break;
+    }
     case 'O': /* as 'o', with a handler that takes 95 % of the time */
         busy_hundreds = board_clock_hz / 1000 * 95 / 10000;
         board_timer_start(1000, count_call);

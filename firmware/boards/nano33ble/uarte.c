@@ -20,8 +20,11 @@ const uint32_t board_rx_bytes = RING_BYTES;
 
 static uint8_t ring[RING_BYTES];
 
-static uint32_t halves;   /* that the DMA has begun since reception began */
-static uint32_t consumed; /* of the bytes since then; byte number n lies at ring[n % RING_BYTES] */
+/* Running counts of bytes, modulo 2^32; number n lies at ring[n % RING_BYTES]. */
+static uint32_t base;       /* where TIMER3 began to count */
+static uint32_t begun;      /* where the DMA began what it fills now */
+static uint32_t next_begin; /* where it has been told to go on: the start of a half, but for the first time */
+static uint32_t consumed;
 static uint32_t lost;
 static int astray; /* the DMA has gone on without being told where */
 
@@ -32,10 +35,9 @@ static const struct {
     {921600, 0x0F000000}, {1000000, 0x10000000},
 };
 
-/* Bytes since reception began, modulo 2^32. */
 static uint32_t received(void) {
     TIMER_TASKS_CAPTURE(TIMER3, 0) = 1;
-    return TIMER_CC(TIMER3, 0);
+    return base + TIMER_CC(TIMER3, 0);
 }
 
 static void counter_start(void) {
@@ -56,61 +58,82 @@ static void wait_for(volatile uint32_t *event) {
     }
 }
 
-/* Leaves nothing in the receiver's FIFO: it would come later, uncounted. */
-static void receive_stop(void) {
+static void point_dma_at(uint32_t position) {
+    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)ring + position % RING_BYTES;
+    UARTE0_RXD_MAXCNT = HALF_BYTES - position % HALF_BYTES;
+}
+
+/* The DMA has taken over what it was told, and can be told where to go on. */
+static void note_start(void) {
+    UARTE0_EVENTS_RXSTARTED = 0;
+    (void)UARTE0_EVENTS_RXSTARTED; /* the line is low before a handler is left */
+    begun = next_begin;
+    next_begin += HALF_BYTES - next_begin % HALF_BYTES;
+    point_dma_at(next_begin);
+}
+
+void uarte_handler(void) {
+    if (UARTE0_EVENTS_RXSTARTED != 0) {
+        note_start();
+        astray |= received() - begun >= next_begin - begun;
+    }
+}
+
+/* Returns how far the DMA has come, which is exact even if bytes were counted that it has not got. */
+static uint32_t receive_stop(void) {
     UARTE0_INTENCLR = UINT32_C(0xFFFFFFFF);
     UARTE0_SHORTS = 0;
     UARTE0_EVENTS_RXTO = 0;
     UARTE0_TASKS_STOPRX = 1;
     wait_for(&UARTE0_EVENTS_RXTO);
-    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)ring;
-    UARTE0_RXD_MAXCNT = HALF_BYTES;
+    if (UARTE0_EVENTS_RXSTARTED != 0) {
+        note_start();
+    }
+    const uint32_t position = begun + UARTE0_RXD_AMOUNT;
+    /* what is left in the FIFO would come later, uncounted; 5 bytes of room at least (PS 6.34.2) */
+    static uint8_t rest[8];
+    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)rest;
+    UARTE0_RXD_MAXCNT = sizeof rest;
     UARTE0_EVENTS_ENDRX = 0;
     UARTE0_TASKS_FLUSHRX = 1;
     wait_for(&UARTE0_EVENTS_ENDRX);
+    return position;
 }
 
-static void receive_start(void) {
+static void receive_start(uint32_t position) {
     counter_start();
-    halves = 0;
-    consumed = 0;
+    base = position;
+    next_begin = position;
     astray = 0;
+    point_dma_at(position);
     UARTE0_ERRORSRC = UARTE0_ERRORSRC; /* ones clear */
-    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)ring;
-    UARTE0_RXD_MAXCNT = HALF_BYTES;
     UARTE0_SHORTS = UARTE_SHORTS_ENDRX_STARTRX;
     UARTE0_EVENTS_RXSTARTED = 0;
     UARTE0_INTENSET = UARTE_INT_RXSTARTED;
     UARTE0_TASKS_STARTRX = 1;
 }
 
-/* The DMA has taken over RXD.PTR: it can be told where to go on. */
-void uarte_handler(void) {
-    if (UARTE0_EVENTS_RXSTARTED == 0) {
-        return;
+/* After an error on the line a byte may have been counted that the DMA has not got: counts anew. */
+static uint32_t recount(void) {
+    const int lapped = astray;
+    const uint32_t position = receive_stop();
+    receive_start(position);
+    lost++;
+    if (lapped || position - consumed > RING_BYTES) {
+        consumed = position; /* the ring's content is mixed up */
     }
-    UARTE0_EVENTS_RXSTARTED = 0;
-    (void)UARTE0_EVENTS_RXSTARTED; /* the line is low before the handler is left */
-    astray |= received() - halves * HALF_BYTES >= HALF_BYTES;
-    halves++;
-    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)ring + halves % 2 * HALF_BYTES;
+    return position;
 }
 
-/* How many bytes wait. None if some were overwritten: all are dropped. None if there was an error on the line:
- * then it is not known whether a byte was counted that is not in the ring, and reception begins anew. */
+/* How many bytes wait. None if some were overwritten: all are dropped. */
 static uint32_t pending(void) {
     const uint32_t mask = interrupts_off();
-    uint32_t waiting = received() - consumed;
-    if (UARTE0_ERRORSRC != 0 || astray) {
-        lost += waiting + 1;
-        receive_stop();
-        receive_start();
-        waiting = 0;
-    } else if (waiting > RING_BYTES) {
-        lost += waiting;
-        consumed += waiting;
-        waiting = 0;
+    const uint32_t position = UARTE0_ERRORSRC != 0 || astray ? recount() : received();
+    if (position - consumed > RING_BYTES) {
+        lost += position - consumed;
+        consumed = position;
     }
+    const uint32_t waiting = position - consumed;
     interrupts_restore(mask);
     return waiting;
 }
@@ -165,13 +188,12 @@ void board_write(const uint8_t *src, size_t n) {
     }
 }
 
-/* What is in the ring is dropped; there is nothing, for the host waits for the answer before it goes on. */
 int board_set_baud(uint32_t baud) {
     for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) {
         if (speeds[i].baud == baud) {
-            receive_stop();
+            const uint32_t position = receive_stop();
             UARTE0_BAUDRATE = speeds[i].setting;
-            receive_start();
+            receive_start(position);
             return 0;
         }
     }
@@ -180,7 +202,7 @@ int board_set_baud(uint32_t baud) {
 
 void uarte_start(void) {
     if (UARTE0_ENABLE != 0) { /* by a bootloader */
-        receive_stop();
+        (void)receive_stop();
         UARTE0_ENABLE = 0;
     }
     gpio_write(TX_PIN, 1);
@@ -195,7 +217,7 @@ void uarte_start(void) {
     UARTE0_ENABLE = UARTE_ENABLE_ENABLED;
     NVIC_IPR(UARTE0_POSITION) = 0;
     NVIC_ISER(UARTE0_POSITION) = NVIC_BIT(UARTE0_POSITION);
-    receive_start();
+    receive_start(0);
 }
 
 uint32_t board_rx_lost(void) {
