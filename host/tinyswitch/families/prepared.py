@@ -28,7 +28,7 @@ class Prepared:
     """Shared int8 weights of a family, and tables for any sub-network of it.
 
     Sub-networks that differ in nothing but resolution get the same tables, measured at the largest of their
-    resolutions: a table of their own is worth less than half a point, and flash is short.
+    resolutions, as flash is short; those that ask for tuning have some of their own.
     """
 
     def __init__(self, family: Family, images: Frames, log: Log = print):
@@ -41,7 +41,8 @@ class Prepared:
         self.statistics = batchnorm.measure(family.net, share(family.net, tensors), pixels)
         constant = {name: found.constant for name, found in self.statistics.items()}
         self.shared: Shared = share(family.net, tensors, constant)
-        self._tables: dict[Any, Tables] = {}
+        self._tables: dict[Any, Tables] = {}  # by structure
+        self._tuned: dict[Any, Tables] = {}  # the same, of those that ask for it
 
     def pixels(self, net: Net) -> np.ndarray:
         """The calibration images as ``net`` takes them, float32."""
@@ -49,22 +50,25 @@ class Prepared:
 
     def tables(self, subnet: Subnet) -> Tables:
         """Those of ``subnet``; kept."""
+        calibrated = self._calibrated(subnet)
+        if not subnet.tune:
+            return calibrated
+        key = subnet.structure
+        if key not in self._tuned:
+            alike = [s for s in self.family.subnets if s.structure == key and s.tune]
+            self._log(f"{self.family.name}: tuning for {', '.join(s.name for s in alike)}")
+            nets = [s.net for s in alike]
+            self._tuned[key] = tune(nets, self.family.net, self.shared, calibrated, self.images, self._log)
+        return self._tuned[key]
+
+    def _calibrated(self, subnet: Subnet) -> Tables:
         key = subnet.structure
         if key not in self._tables:
             net = self._largest(subnet)
-            given = self._given(net)
-            calibrated = batchnorm.calibrate(net, self.shared, self.statistics, self.pixels(net), given)
-            self._tables[key] = self._tuned(subnet, calibrated, given)
+            self._tables[key] = batchnorm.calibrate(
+                net, self.shared, self.statistics, self.pixels(net), self._given(net)
+            )
         return self._tables[key]
-
-    def _tuned(self, subnet: Subnet, calibrated: Tables, given: Tables) -> Tables:
-        """Tables of ``subnet``'s structure, for those of its sub-networks that ask for tuning."""
-        asking = [s for s in self.family.subnets if s.structure == subnet.structure and s.tune]
-        if not asking:
-            return calibrated
-        self._log(f"{self.family.name}: tuning for {', '.join(s.name for s in asking)}")
-        nets = [s.net for s in asking]
-        return tune(nets, self.family.net, self.shared, calibrated, given, self.images, self._log)
 
     def _largest(self, subnet: Subnet) -> Net:
         """``subnet`` at the largest resolution that the family has this structure at."""
@@ -81,7 +85,7 @@ class Prepared:
         if net.layers == whole.net.layers:
             return {}
         same = batchnorm.unchanged(net, whole.net) | {net.layers[-1].name}
-        return {name: table for name, table in self.tables(whole).items() if name in same}
+        return {name: table for name, table in self._calibrated(whole).items() if name in same}
 
 
 def _tensors(family: Family, log: Log) -> dict[str, np.ndarray]:

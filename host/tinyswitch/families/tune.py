@@ -1,8 +1,8 @@
 """Tunes the tables of sub-networks, without labels: they learn to answer as the whole float net does.
 
-The int8 weights stay; what is learned is, for each channel of a layer with batch norm, a factor on its scale
-and a step on its offset. Activations are rounded to int8 on the way, as they will be, and the tables of one
-structure are tuned at all its resolutions at once, so that tuning costs no flash.
+The int8 weights stay; what is learned is, for each channel of a linear convolution, a factor on its scale and
+a step on its offset. These end the blocks: a tenth of all channels, so that tables of their own cost little
+flash, and few images do. Activations are rounded to int8 on the way, as they will be.
 
 Sources: distillation, Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"; rounding passes
 gradients on, Bengio et al. 2013, "Estimating or Propagating Gradients Through Stochastic Neurons"; Kingma and
@@ -11,7 +11,7 @@ Ba 2015, "Adam".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,11 @@ def tune(
     whole: Net,
     shared: Shared,
     tables: Tables,
-    fixed: Collection[str],
     images: Frames,
     log: Log,
     steps: int = STEPS,
 ) -> Tables:
-    """``tables`` of ``nets``, one structure at several resolutions, tuned; those of layers ``fixed`` stay.
+    """``tables`` of ``nets``, one structure at several resolutions, tuned for all of them at once.
 
     The teacher is ``whole`` with the exact weights of ``shared``. Labels of ``images`` are not looked at.
     The same arguments give the same tables, but for the order of additions on several cores.
@@ -60,7 +59,7 @@ def tune(
     answers = [scores(whole, to_real(part), exact(shared)) for part in np.array_split(views.at(whole), VIEWS)]
     wanted = np.concatenate(answers)
     seen = [ranges.observe(net, to_real(images.at(net)), with_tables(shared, tables)) for net in nets]
-    learner = Learner(nets, shared, tables, fixed, ranges.scales(ranges.union(seen)))
+    learner = Learner(nets, shared, tables, ranges.scales(ranges.union(seen)))
     losses = []
     for number, chosen in zip(range(steps), batches(len(wanted)), strict=False):
         net = nets[number % len(nets)]
@@ -70,6 +69,11 @@ def tune(
             log(f"tuning: step {number + 1} of {steps}, difference {np.mean(losses):.3f}")
             losses.clear()
     return learner.tables()
+
+
+def is_learned(layer: Layer) -> bool:
+    """Whether the layer's table is tuned."""
+    return layer.kind == "conv" and layer.batch_norm and not layer.relu6
 
 
 def falling(part: float) -> float:
@@ -129,7 +133,6 @@ class Learner:
         nets: Sequence[Net],
         shared: Shared,
         tables: Tables,
-        fixed: Collection[str],
         scales: Mapping[str, Scale],
     ):
         import tensorflow as tf
@@ -142,9 +145,8 @@ class Learner:
             if layer.weights:
                 kernel = view(layer, shared[layer.name].values)
                 self._kernels[layer.name] = kernel * along_channels(layer, tables[layer.name].scale)
-                norm = shared[layer.name].norm
-                if norm is not None and layer.name not in fixed:
-                    self._units[layer.name] = np.abs(norm.gamma[: layer.output[2]])
+                if is_learned(layer):
+                    self._units[layer.name] = np.abs(shared[layer.name].norm.gamma[: layer.output[2]])
                     zeros = tf.zeros(layer.output[2])
                     self._learned[layer.name] = tf.Variable(zeros), tf.Variable(zeros)
         self._variables = [variable for pair in self._learned.values() for variable in pair]

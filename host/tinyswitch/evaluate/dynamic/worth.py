@@ -33,7 +33,7 @@ def draw(summary: Mapping[str, Any], folder: Path) -> list[Path]:
             axes.plot(x, y, "o-" if kind else "s", color=colour, label=kind.rstrip(":") or "other policies")
             for name, *place in zip(names, x, y, strict=True):
                 axes.annotate(name, place, xytext=(5, -11), textcoords="offset points", fontsize=8)
-    axes.set_xlabel(f"own cycles a frame, millions ({summary['cycle_model']})")
+    axes.set_xlabel(f"own cycles a frame, millions ({summary['cycle_model'].partition(';')[0]})")
     axes.set_ylabel("top-1 (%)")
     axes.grid(linewidth=0.3)
     axes.legend(frameon=False)
