@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from elftools.elf.elffile import ELFFile
 from PIL import Image
 
 import board_sources
@@ -108,22 +110,24 @@ class Device:
         return np.asarray(Image.open(self.board.screenshot()).convert("RGB"))
 
 
-@pytest.fixture(scope="module")
-def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("display") / "display.elf"
+def link(out: Path, folders: list[str], sources: list[Path]) -> Path:
+    """A firmware for the board of ``sources`` and all C files of folders in ``firmware/``."""
     firmware = ROOT / "firmware"
-    sources = [
-        *board_sources.sources("stm32f746"),
-        *sorted((firmware / "ui").glob("*.c")),
-        ROOT / "tests/display_firmware/main.c",
-    ]
+    sources = [*board_sources.sources("stm32f746"), *sources]
+    sources += [path for folder in folders for path in sorted((firmware / folder).glob("*.c"))]
     options = [*CPU, "-Wall", "-Wextra", "-Werror", "-std=gnu99", "-O2", "-nostartfiles"]
     options += ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"]
-    places = [f"-I{firmware / 'boards'}", f"-I{firmware / 'ui'}"]
+    places = [f"-I{firmware / folder}" for folder in ("boards", "engine", *folders)]
     script = board_sources.folder("stm32f746") / "stm32f746.ld"
     command = ["arm-none-eabi-gcc", *options, *places, "-T", script, "-o", out, *sources]
     subprocess.run(list(map(str, command)), check=True)
     return out
+
+
+@pytest.fixture(scope="module")
+def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("display") / "display.elf"
+    return link(out, ["ui"], [ROOT / "tests/display_firmware/main.c"])
 
 
 @pytest.fixture
@@ -228,3 +232,24 @@ def test_screenshots_are_of_a_board_that_was_told_where(elf: Path):
         board.open()
         with pytest.raises(TinyswitchError, match="screenshot"):
             board.screenshot()
+
+
+def test_a_screenshot_needs_a_folder_and_a_display(elf: Path, tmp_path: Path):
+    board = VirtualBoard(elf, options=Options(screenshot=tmp_path / "none" / "screen.png"))
+    with board:
+        board.open()
+        with pytest.raises(TinyswitchError, match="no folder"):
+            board.screenshot()
+    command = [sys.executable, "-m", "tinyswitch.boards.virtual", "--board", "nano33ble", elf]
+    run = subprocess.run([*command, "--screenshot", "x.png"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2 and "nano33ble has no display" in run.stderr
+
+
+def test_the_image_application_carries_none_of_it(tmp_path: Path):
+    main = [ROOT / "firmware/apps/image/main.c", ROOT / "firmware/engine/engine.c"]
+    table = ROOT / "tests/link_firmware/switching_table.c"
+    image = link(tmp_path / "image.elf", ["link", "switcher"], [*main, table])
+    with image.open("rb") as file:
+        names = {symbol.name for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols()}
+    assert "board_init" in names
+    assert not {name for name in names if "display" in name.replace("display.c", "") or "sdram_" in name}

@@ -65,6 +65,8 @@ def _options(parser: argparse.ArgumentParser) -> tuple[Path, Chip, Options]:
         parser.error(f"--board {given.board} has no microphones: leave --audio and --codec-fault out")
     if given.screenshot and not chip.display:
         parser.error(f"--board {given.board} has no display: leave --screenshot out")
+    if given.screenshot and not given.screenshot.parent.is_dir():
+        parser.error(f"--screenshot {given.screenshot}: there's no folder {given.screenshot.parent}; make it")
     options = Options(
         int(given.supply_mv),
         given.motion,
