@@ -17,7 +17,8 @@ from tinyswitch.gestures.table import Entry, rate_mhz
 from tinyswitch.link import Client, LinkError, LinkLost
 from tinyswitch.link.gesture import APP, PUSH_SAMPLES, Gestures, Recognised, Results
 
-PAUSE_S = 0.05  # between two looks at what a sensor has given
+FIRST_PAUSE_S = 0.1  # between two looks at what a sensor has given ...
+LAST_PAUSE_S = 2.0  # ... doubling up to this: answering takes time that an emulator could play in
 PATIENCE_S = 60.0  # without a sample: the sensor doesn't answer
 
 
@@ -87,8 +88,10 @@ class GestureSession(Session):
     def _listen(self, wanted: int) -> Played:
         self._gestures.source("sensor")
         windows: list[Recognised] = []
-        samples, until = 0, time.monotonic() + PATIENCE_S
+        samples, until, pause = 0, time.monotonic() + PATIENCE_S, FIRST_PAUSE_S
         while True:
+            time.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE_S)
             last = self._collect(windows)
             if len(windows) >= wanted:
                 self._gestures.source("off")
@@ -99,7 +102,6 @@ class GestureSession(Session):
                 raise LinkLost(
                     f"{self._board.name}: no sample for {PATIENCE_S:g} s, the sensor: {last.sensor}"
                 )
-            time.sleep(PAUSE_S)
 
     def _collect(self, windows: list[Recognised]) -> Results:
         """Appends the results that there are by now."""
