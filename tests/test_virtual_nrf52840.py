@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tinyswitch.boards.virtual import Options, VirtualBoard
+from tinyswitch.boards import names
+from tinyswitch.boards.virtual import Options, VirtualBoard, registry
 from virtual_programs import NRF, NRF_APPLICATION, compile_program, needs_gcc, run_elf
 from virtual_programs import run_program as run_on
 
@@ -671,3 +672,22 @@ def test_bootloader_leaves_usb_that_interrupts(tmp_path):
     off = source.replace("{ for", "{ REG(0x40027500) = 0; for")
     run = run_elf(compile_program(tmp_path, off, target=NRF_APPLICATION), target=NRF_APPLICATION)
     assert run.result[31] == 0 and run.result[0] == 1 << 16 | 1  # and the crystal runs
+
+
+def test_every_embedded_board_has_a_virtual_one():
+    assert registry.NAMES == names.EMBEDDED
+
+
+def test_options_of_a_sensor_that_the_board_lacks():
+    command = [sys.executable, "-m", "tinyswitch.boards.virtual", "x.elf", "--motion", "wave.json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2 and "--board stm32f746 has no motion sensor" in run.stderr
+
+
+@pytest.mark.parametrize("mv", ["1699", "3601"])
+def test_supply_voltages_that_there_cannot_be(mv):
+    command = [sys.executable, "-m", "tinyswitch.boards.virtual", "--board", "nano33ble", "x.elf"]
+    run = subprocess.run(
+        [*command, "--supply-mv", mv], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 2 and f"{mv} isn't a supply voltage of 1700 to 3600 mV" in run.stderr
