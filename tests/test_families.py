@@ -338,7 +338,7 @@ def test_published_weights_make_a_family(tmp_path, monkeypatch):
     folder = data.local("imagenet-sample")
     if folder is None:
         pytest.skip(f"needs imagenet-sample/ in {data.VARIABLE}")
-    family = families.load("mcunet-320kb").untuned()
+    family = families.load("mcunet-320kb")
     chosen = (family.subnets[0], family.subnet("r112-d34"))
     frames = Frames.of(find_images(folder)).first(12)
     prepared = Prepared(family, frames, lambda line: None)

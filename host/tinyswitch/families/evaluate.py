@@ -32,7 +32,7 @@ class Evaluator:
             import tensorflow  # noqa: F401  (its messages are of no use to anybody)
 
             from tinyswitch.families.prepared import Prepared
-        self._prepared = Prepared(family.untuned(), calibration, log)
+        self._prepared = Prepared(family, calibration, log)
         self._evaluation = evaluation
         self._labels = np.array(evaluation.labels)
 

@@ -64,10 +64,6 @@ class Family:
             )
         return known[name]
 
-    def untuned(self) -> Family:
-        """The same without tuning, which takes minutes."""
-        return replace(self, subnets=tuple(replace(subnet, tune=False) for subnet in self.subnets))
-
 
 def names() -> list[str]:
     """Names of the families in models/families, sorted."""

@@ -67,7 +67,7 @@ def _models(family: Family, calibration: Frames, log: Log) -> dict[str, bytes]:
         observed.append(ranges.observe(subnet.net, prepared.pixels(subnet.net), compute))
     scales = ranges.scales(ranges.union(observed))
     return {
-        subnet.name: writing.write(subnet.net, prepared.shared, prepared.tables(subnet), scales)
+        subnet.name: writing.write(subnet.net, prepared.shared, prepared.final_tables(subnet, scales), scales)
         for subnet in family.subnets
     }
 

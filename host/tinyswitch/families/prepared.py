@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tinyswitch.families import batchnorm, order
 from tinyswitch.families.derive import derive
 from tinyswitch.families.family import Family, Subnet
 from tinyswitch.families.frames import Frames
+from tinyswitch.families.ranges import Scale
 from tinyswitch.families.shared import Shared, share
 from tinyswitch.families.tables import Tables
 from tinyswitch.families.tune import tune
@@ -49,19 +50,7 @@ class Prepared:
         return to_real(self.images.at(net))
 
     def tables(self, subnet: Subnet) -> Tables:
-        """Those of ``subnet``; kept."""
-        calibrated = self._calibrated(subnet)
-        if not subnet.tune:
-            return calibrated
-        key = subnet.structure
-        if key not in self._tuned:
-            alike = [s for s in self.family.subnets if s.structure == key and s.tune]
-            self._log(f"{self.family.name}: tuning for {', '.join(s.name for s in alike)}")
-            nets = [s.net for s in alike]
-            self._tuned[key] = tune(nets, self.family.net, self.shared, calibrated, self.images, self._log)
-        return self._tuned[key]
-
-    def _calibrated(self, subnet: Subnet) -> Tables:
+        """Those of ``subnet``, not tuned; kept."""
         key = subnet.structure
         if key not in self._tables:
             net = self._largest(subnet)
@@ -69,6 +58,20 @@ class Prepared:
                 net, self.shared, self.statistics, self.pixels(net), self._given(net)
             )
         return self._tables[key]
+
+    def final_tables(self, subnet: Subnet, scales: Mapping[str, Scale]) -> Tables:
+        """The same, tuned under ``scales`` (always the same ones) if ``subnet`` asks for it; kept."""
+        if not subnet.tune:
+            return self.tables(subnet)
+        key = subnet.structure
+        if key not in self._tuned:
+            alike = [s for s in self.family.subnets if s.structure == key and s.tune]
+            self._log(f"{self.family.name}: tuning for {', '.join(s.name for s in alike)}")
+            nets, whole = [s.net for s in alike], self.family.net
+            self._tuned[key] = tune(
+                nets, whole, self.shared, self.tables(subnet), scales, self.images, self._log
+            )
+        return self._tuned[key]
 
     def _largest(self, subnet: Subnet) -> Net:
         """``subnet`` at the largest resolution that the family has this structure at."""
@@ -85,7 +88,7 @@ class Prepared:
         if net.layers == whole.net.layers:
             return {}
         same = batchnorm.unchanged(net, whole.net) | {net.layers[-1].name}
-        return {name: table for name, table in self._calibrated(whole).items() if name in same}
+        return {name: table for name, table in self.tables(whole).items() if name in same}
 
 
 def _tensors(family: Family, log: Log) -> dict[str, np.ndarray]:

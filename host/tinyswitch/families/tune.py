@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinyswitch.evaluate.images import fit_frame
-from tinyswitch.families import ranges
-from tinyswitch.families.forward import activate, convolve, exact, scores, sweep, with_tables
+from tinyswitch.families.forward import activate, convolve, exact, scores, sweep
 from tinyswitch.families.frames import Frames
 from tinyswitch.families.ranges import Scale
 from tinyswitch.families.shared import Shared
@@ -46,20 +45,21 @@ def tune(
     whole: Net,
     shared: Shared,
     tables: Tables,
+    scales: Mapping[str, Scale],
     images: Frames,
     log: Log,
     steps: int = STEPS,
 ) -> Tables:
     """``tables`` of ``nets``, one structure at several resolutions, tuned for all of them at once.
 
-    The teacher is ``whole`` with the exact weights of ``shared``. Labels of ``images`` are not looked at.
-    The same arguments give the same tables, but for the order of additions on several cores.
+    ``scales`` are those of the activations. The teacher is ``whole`` with the exact weights of ``shared``.
+    Labels of ``images`` are not looked at. The same arguments give the same tables, but for the order of
+    additions on several cores.
     """
     views = Views(images, whole)
     answers = [scores(whole, to_real(part), exact(shared)) for part in np.array_split(views.at(whole), VIEWS)]
     wanted = np.concatenate(answers)
-    seen = [ranges.observe(net, to_real(images.at(net)), with_tables(shared, tables)) for net in nets]
-    learner = Learner(nets, shared, tables, ranges.scales(ranges.union(seen)))
+    learner = Learner(nets, shared, tables, scales)
     losses = []
     for number, chosen in zip(range(steps), batches(len(wanted)), strict=False):
         net = nets[number % len(nets)]
