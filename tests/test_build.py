@@ -137,6 +137,24 @@ def test_everything_lies_where_the_chip_has_it(small: Path):
 
 
 @needs_gcc
+@pytest.mark.parametrize(("board", "origin"), [("nano33ble", 0x10000), ("nano33ble-bare", 0)])
+def test_the_nano_has_room_for_its_bootloader_or_none(small: Path, board: str, origin: int):
+    built = firmware.build(board, "image", [small])
+    found, names = sections(built.elf), symbols(built.elf)
+    image = (built.elf.parent / "firmware.bin").read_bytes()
+    assert found[".vectors"] == (origin, 4 * (16 + 48))
+    assert np.frombuffer(image[:8], "<u4").tolist() == [names["stack_top"][0], names["reset_handler"][0]]
+    vectors = np.frombuffer(image[:0x100], "<u4")
+    assert vectors[16 + 2] == names["uarte_handler"][0]
+    assert vectors[16 + 9] == names["timer_handler"][0]
+    assert vectors[16 + 10] == names["tick_handler"][0]
+    assert names["stack_bottom"][0] == 0x20000000
+    assert names["report"][0] == 0x2003FFC0  # above what the bootloader clears
+    assert built.memory["flash"]["capacity"] == 0x100000 - origin
+    assert built.memory["ram"]["static"] < 10_000
+
+
+@needs_gcc
 def test_no_heap_and_no_stdio(small: Path):
     names = symbols(firmware.build("stm32f746", "image", [small]).elf)
     assert "memcpy" in names
