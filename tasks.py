@@ -14,7 +14,7 @@ try:
 except ImportError:
     sys.exit(f"tinyswitch is not installed here: {sys.executable} -m pip install -e {Path(__file__).parent}")
 
-BOARD_HELP = "stm32f746, nano33ble or native"
+BOARD_HELP = "stm32f746, nano33ble, nano33ble-bare or native"
 PORT_HELP = "auto (a board that is plugged in, else the virtual one), virtual, or a serial port"
 NET_HELP = "net of models/nets, or FILE.json, converted if need be; several: A,B"
 MODELS_HELP = "int8 .tflite file; several: A,B"
