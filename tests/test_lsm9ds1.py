@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinyswitch.boards.virtual.errors import Refused
 from tinyswitch.boards.virtual.nrf52840 import lsm9ds1 as chip
-from tinyswitch.boards.virtual.nrf52840.lsm9ds1 import Fault, Lsm9ds1
+from tinyswitch.boards.virtual.nrf52840.lsm9ds1 import FAULTS, Lsm9ds1
 from tinyswitch.boards.virtual.nrf52840.playing import Playing
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.gestures import recording as recordings
@@ -36,7 +36,7 @@ def recording(tmp_path):
 
 
 def powered(recording=None, fault=None):
-    sensor = Lsm9ds1(Playing(recording), Fault.parse(fault) if fault else None)
+    sensor = Lsm9ds1(Playing(recording), FAULTS.parse(fault) if fault else None)
     sensor.power(True, 0.0)
     return sensor
 
@@ -285,5 +285,5 @@ def test_falls_back_to_its_reset_values_once():
 )
 def test_unknown_faults_are_named(text):
     with pytest.raises(TinyswitchError, match="silent@S-T") as error:
-        Fault.parse(text)
+        FAULTS.parse(text)
     assert repr(text) in str(error.value)

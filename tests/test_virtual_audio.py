@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from tinyswitch.boards.virtual.chip import Options
 from tinyswitch.boards.virtual.errors import Halt, Refused
+from tinyswitch.boards.virtual.fault import Fault
 from tinyswitch.boards.virtual.stm32f746.dma import IRQS, SAI2_B_CHANNEL, Stream
 from tinyswitch.boards.virtual.stm32f746.gpio import Gpio
 from tinyswitch.boards.virtual.stm32f746.i2c import I2c3
 from tinyswitch.boards.virtual.stm32f746.rcc import Rcc
 from tinyswitch.boards.virtual.stm32f746.sai import Sai2
-from tinyswitch.boards.virtual.stm32f746.wm8994 import ADDRESS, REGISTERS, Fault, Wm8994
+from tinyswitch.boards.virtual.stm32f746.wm8994 import ADDRESS, FAULTS, REGISTERS, Wm8994
 from tinyswitch.errors import TinyswitchError
 
 CORE_HZ = 216_000_000
@@ -162,12 +163,12 @@ def test_a_master_clock_that_does_not_fit_the_rate_gives_silence():
 
 
 def test_faults_of_the_codec():
-    assert not Wm8994(np.empty(0), Fault.parse("absent")).starts(False, 0.0)
-    codec = listening(np.full(100, 7, np.int16), fault=Fault.parse("absent@1-2"))
+    assert not Wm8994(np.empty(0), FAULTS.parse("absent")).starts(False, 0.0)
+    codec = listening(np.full(100, 7, np.int16), fault=FAULTS.parse("absent@1-2"))
     assert codec.frames(1, MASTER_HZ, 0.9).any()
     assert not codec.starts(False, 1.0) and not codec.frames(1, MASTER_HZ, 1.5).any()
     assert codec.starts(False, 2.0) and codec.registers[0x004] == 0  # it had no supply meanwhile
-    codec = Wm8994(np.empty(0), Fault.parse("hang@1"))
+    codec = Wm8994(np.empty(0), FAULTS.parse("hang@1"))
     assert not codec.holds_data(0.9) and codec.holds_data(1.0)
     for _ in range(9):
         assert codec.holds_data(1.1)
@@ -178,7 +179,7 @@ def test_faults_of_the_codec():
 @pytest.mark.parametrize("text", ["", "gone", "absent@2-1", "absent@1", "reset", "hang@x", "hang@1.2.3"])
 def test_unknown_faults_are_one_line(text):
     with pytest.raises(TinyswitchError, match=r"codec fault .*must be absent"):
-        Fault.parse(text)
+        FAULTS.parse(text)
 
 
 # DMA
@@ -438,7 +439,7 @@ def test_misuse_of_the_bus_is_refused():
 
 def test_a_codec_that_holds_the_line_blocks_the_bus_until_it_is_clocked():
     machine = FakeMachine()
-    codec = Wm8994(np.empty(0), Fault.parse("hang@0"))
+    codec = Wm8994(np.empty(0), FAULTS.parse("hang@0"))
     i2c = bus(machine, codec)
     i2c.write(CR2, 4, ADDRESS << 1 | 4 << 16 | START | AUTOEND)
     machine.time += CORE_HZ

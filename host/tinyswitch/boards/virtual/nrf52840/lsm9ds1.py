@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import deque
-from dataclasses import dataclass
 
 from tinyswitch.boards.virtual.errors import Refused
+from tinyswitch.boards.virtual.fault import Fault, Faults
 from tinyswitch.boards.virtual.nrf52840.playing import Playing
-from tinyswitch.errors import TinyswitchError
 
 ADDRESS = 0x6B  # table 19, SDO_A/G high
 WHO_AM_I, CTRL_REG1_G, CTRL_REG4 = 0x0F, 0x10, 0x1E
@@ -44,38 +42,9 @@ XLDA, FTH, OVRN = 0x01, 0x80, 0x40
 UNSETTLED = 2
 RECOVERY_CLOCKS = 9  # UM10204, 3.1.16: after these a device that holds the data line has let it go
 
-_FAULT = re.compile(r"(absent)|(hang|stuck|reset)@([\d.]+)|(silent)@([\d.]+)-([\d.]+)")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with a sensor: ``kind``, and when, in emulated seconds since the board was switched on.
-
-    absent: nobody answers. hang: holds the data line from ``start`` on, until nine clocks have come or the
-    supply has gone. stuck: the same, but only the supply helps. silent: doesn't answer from ``start`` to
-    ``end``. reset: falls back to its reset values at ``start``.
-    """
-
-    kind: str = "none"
-    start: float = 0.0
-    end: float = math.inf
-
-    @classmethod
-    def parse(cls, text: str) -> Fault:
-        """Of ``absent``, ``hang@S``, ``stuck@S``, ``reset@S``, ``silent@S-T``; raises TinyswitchError."""
-        match = _FAULT.fullmatch(text)
-        try:
-            if match and match[1]:
-                return cls("absent")
-            if match and match[2]:
-                return cls(match[2], float(match[3]))
-            if match and float(match[5]) < float(match[6]):
-                return cls("silent", float(match[5]), float(match[6]))
-        except ValueError:
-            pass
-        raise TinyswitchError(
-            f"sensor fault {text!r}: it must be absent, hang@S, stuck@S, reset@S or silent@S-T, in seconds"
-        )
+# absent: nobody answers. hang: holds the data line, until nine clocks have come or the supply has gone. stuck:
+# the same, but only the supply helps. silent: doesn't answer. reset: falls back to its reset values.
+FAULTS = Faults("sensor", always=("absent",), since=("hang", "stuck", "reset"), between=("silent",))
 
 
 class Lsm9ds1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyswitch.boards.virtual.nrf52840.lsm9ds1 import Fault, Lsm9ds1
+from tinyswitch.boards.virtual.nrf52840.lsm9ds1 import FAULTS, Lsm9ds1
 from tinyswitch.boards.virtual.nrf52840.playing import Playing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Sensors:
 
     def __init__(self, machine: Machine, port0: P0, port1: P1):
         options = machine.options
-        fault = Fault.parse(options.sensor_fault) if options.sensor_fault else None
+        fault = FAULTS.parse(options.sensor_fault) if options.sensor_fault else None
         self.lsm9ds1 = Lsm9ds1(Playing.of(options.motion), fault)
         self._machine, self._port0, self._port1 = machine, port0, port1
         self._clock = 1

@@ -24,7 +24,7 @@ from tinyswitch.boards.virtual.stm32f746.rcc import Rcc
 from tinyswitch.boards.virtual.stm32f746.sai import Sai2
 from tinyswitch.boards.virtual.stm32f746.tim import Tim7
 from tinyswitch.boards.virtual.stm32f746.usart import Usart1
-from tinyswitch.boards.virtual.stm32f746.wm8994 import Fault, Wm8994
+from tinyswitch.boards.virtual.stm32f746.wm8994 import FAULTS, Wm8994
 
 FLASH_BYTES, RAM_BYTES, ITCM_BYTES = 1 << 20, 320 << 10, 16 << 10
 FACTORY, FACTORY_BYTES = 0x1FF0F000, 4 << 10  # only the calibration values; the boot program isn't there
@@ -34,7 +34,7 @@ CORE = Core(interrupts=98, priority_bits=4, systick_divider=8, systick_sleeps=Fa
 
 def _codec(options: Options) -> Wm8994:
     """Raises TinyswitchError if what is to be played isn't a WAV file, or the fault unknown."""
-    fault = Fault.parse(options.codec_fault) if options.codec_fault else None
+    fault = FAULTS.parse(options.codec_fault) if options.codec_fault else None
     if options.audio is None:
         return Wm8994(np.empty(0, np.int16), fault)
     from tinyswitch.keywords import wav  # here: it takes as long as all the rest of the virtual board

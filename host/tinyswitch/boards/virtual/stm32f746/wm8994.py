@@ -4,15 +4,13 @@ STM32F746G-DISCO on DMICDAT2 (UM1907, Audio), as the other end of an I2C bus and
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from tinyswitch.boards.virtual.errors import Refused
-from tinyswitch.errors import TinyswitchError
+from tinyswitch.boards.virtual.fault import Fault, Faults
 
 ADDRESS = 0x1A
 ID = 0x8994
@@ -53,37 +51,9 @@ CLOCKS = {0x1: 128, 0x2: 192, 0x3: 256, 0x4: 384, 0x5: 512}  # AIF1CLK in sample
 TOLERANCE = Fraction(1, 200)
 I2S_16_BITS = 0x4010  # AIF1ADCR_SRC right, AIF1_WL 16 bits, AIF1_FMT I2S
 
-_FAULT = re.compile(r"(absent)|(hang|reset)@([\d.]+)|(absent)@([\d.]+)-([\d.]+)")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with the codec: ``kind``, and when, in emulated seconds since the board was switched on.
-
-    absent: it is unplugged from ``start`` to ``end``, and without power meanwhile. hang: from ``start`` on it
-    holds the data line, until nine clocks have come. reset: falls back to its reset values at ``start``.
-    """
-
-    kind: str = "none"
-    start: float = 0.0
-    end: float = math.inf
-
-    @classmethod
-    def parse(cls, text: str) -> Fault:
-        """Of ``absent``, ``absent@S-T``, ``hang@S``, ``reset@S``; raises TinyswitchError for others."""
-        match = _FAULT.fullmatch(text)
-        try:
-            if match and match[1]:
-                return cls("absent")
-            if match and match[2]:
-                return cls(match[2], float(match[3]))
-            if match and float(match[5]) < float(match[6]):
-                return cls("absent", float(match[5]), float(match[6]))
-        except ValueError:
-            pass
-        raise TinyswitchError(
-            f"codec fault {text!r}: it must be absent, absent@S-T, hang@S or reset@S, S before T in seconds"
-        )
+# absent: it is unplugged, and without power meanwhile. hang: it holds the data line, until nine clocks have
+# come. reset: falls back to its reset values.
+FAULTS = Faults("codec", always=("absent",), since=("hang", "reset"), between=("absent",))
 
 
 class Wm8994:
