@@ -209,6 +209,30 @@ def test_elastic_training_serves_every_sub_network(family):
     assert figures[True]["small"] > figures[False]["small"] + 0.2
 
 
+def test_the_first_epochs_see_small_images(family):
+    recipe = dataclasses.replace(RECIPE, coarse=0.5, coarse_resolution=6)
+    trainer = elastic.Trainer(family, recipe, 2, 64, True)
+    seen: list[list[int]] = []
+    scores = trainer.model.scores
+
+    def noting(net, images, norm):
+        seen[-1].append(images.shape[1])
+        return scores(net, images, norm)
+
+    trainer.model.scores = noting
+    for epoch in range(2):
+        seen.append([])
+        trainer.epoch(some_digits(64), epoch, lambda right: None)
+    assert set(seen[0]) == {6} and seen[1][0] == 8
+    small = _at_most_of(family, 6)
+    assert [net.resolution for net in small.between] == [6] * len(small.between)
+    assert small.largest.exits == family.net.exits != {}  # exits are trained from the first epoch on
+
+
+def _at_most_of(family, resolution):
+    return elastic.Nets(family.net, family.subnets[-1].net, [family.subnets[1].net]).at_most(resolution)
+
+
 def test_training_goes_on_where_it_ended(tmp_path):
     pair = families.load(write_family(tmp_path, subnets={name: SUBNETS[name] for name in ("full", "small")}))
     recipe = dataclasses.replace(RECIPE, mixed=0)
@@ -339,10 +363,11 @@ def test_the_committed_cifar10_family_is_as_its_records_say():
     for row in rows:
         assert abs(row["accuracy"] - figures["held_out_accuracy"]["elastic"][row["name"]]) < 0.015
     smallest = min(rows, key=lambda row: row["macs"])
-    assert rows[0]["accuracy"] >= 0.85
+    assert rows[0]["accuracy"] >= 0.86
     assert smallest["macs"] <= rows[0]["macs"] / 8 and smallest["accuracy"] >= 0.75
     assert any(subnet.exit is not None for subnet in family.subnets)
-    assert figures["took"]["elastic"]["cpu_seconds"] < 2 * 3600
+    for name, share in figures["held_out_accuracy"]["alone"].items():
+        assert name == "full" or share < figures["held_out_accuracy"]["elastic"][name]
 
 
 @pytest.mark.skipif(data.local(cifar10.ARCHIVE) is None, reason="TINYSWITCH_DATA has no CIFAR-10")

@@ -1,7 +1,8 @@
 """Training of a family: each step trains the largest sub-network, the smallest and some between together.
 
 The sandwich rule with in-place distillation: Yu and Huang, "Universally Slimmable Networks and Improved
-Training Techniques", 2019; with resolution, depth and kernel as Cai et al., "Once-for-All", 2020.
+Training Techniques", 2019; with resolution, depth and kernel as Cai et al., "Once-for-All", 2020; small
+images first as Tan and Le, "EfficientNetV2: Smaller Models and Faster Training", 2021.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import tensorflow as tf
 
 from tinyswitch import data
 from tinyswitch.families import Family
+from tinyswitch.families.derive import derive
 from tinyswitch.nets.net import Net
 from tinyswitch.training.mixing import mixed
 from tinyswitch.training.recipes import Recipe
@@ -33,6 +35,26 @@ SMALLER = 0.5  # of the loss of each other sub-network
 Gradients = list[tf.Tensor]  # in the order of the model's variables
 
 
+@dataclass(frozen=True)
+class Nets:
+    """What is trained together."""
+
+    largest: Net
+    smallest: Net
+    between: list[Net]
+
+    def at_most(self, resolution: int) -> Nets:
+        """The same on images of no more than ``resolution`` pixels a side."""
+        between = [_at_most(net, resolution) for net in self.between]
+        return Nets(_at_most(self.largest, resolution), _at_most(self.smallest, resolution), between)
+
+
+def _at_most(net: Net, resolution: int) -> Net:
+    if net.resolution <= resolution:
+        return net
+    return replace(derive(net, f"{net.name}-at-{resolution}", resolution), exits=net.exits)
+
+
 class Trainer:
     """One training of one family, epoch by epoch."""
 
@@ -43,10 +65,11 @@ class Trainer:
         self.epoch_steps = images // recipe.batch
         self.optimizer = _optimizer(self.model, recipe, epochs * self.epoch_steps)
         smallest = min(family.subnets, key=lambda subnet: subnet.net.macs)
-        self._smallest = smallest.net
         others = (subnet.net for subnet in family.subnets[1:] if subnet is not smallest)
         named = [net for net in others if not _passed(family.net, net)]
-        self._between = [*named, *mixed(family, recipe.mixed, recipe.seed)]
+        self._nets = Nets(family.net, smallest.net, [*named, *mixed(family, recipe.mixed, recipe.seed)])
+        self._coarse = self._nets.at_most(recipe.coarse_resolution) if recipe.coarse else self._nets
+        self._coarse_epochs = round(epochs * recipe.coarse)
         self._norm = batch_norm(family.net.bn_eps)
         self._functions: dict[str, Callable[..., Any]] = {}
         what = json.dumps([asdict(recipe), epochs, images, elastic, repr(family.subnets)])
@@ -59,28 +82,29 @@ class Trainer:
         """
         rng = np.random.default_rng([self.recipe.seed, number])
         order = rng.permutation(len(split.train_labels))
+        nets = self._coarse if number < self._coarse_epochs else self._nets
         right = count = 0
         for start in range(0, self.epoch_steps * self.recipe.batch, self.recipe.batch):
             chosen = order[start : start + self.recipe.batch]
             frames = self.recipe.augmentation.apply(split.train_frames[chosen], rng)
-            right += self._step(frames, split.train_labels[chosen], rng)
+            right += self._step(nets, frames, split.train_labels[chosen], rng)
             count += len(chosen)
             advance(right / count)
         return right / count
 
-    def _step(self, frames: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> int:
+    def _step(self, nets: Nets, frames: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> int:
         """One update of the weights; returns how many of ``frames`` the largest had right."""
-        images = tf.constant(frames)
-        gradients, goal, right = self._traced("largest", self._largest)(
-            images, tf.constant(labels.astype(np.int32))
+        images, truth = tf.constant(frames), tf.constant(labels.astype(np.int32))
+        gradients, goal, right = self._traced(f"largest {nets.largest.name}", self._largest, nets.largest)(
+            images, truth
         )
         parts = [gradients]
         if self.elastic:
-            parts.append(self._traced(self._smallest.name, self._smaller, self._smallest)(images, goal))
+            parts.append(self._traced(nets.smallest.name, self._smaller, nets.smallest)(images, goal))
             share = self.recipe.share
-            count = min(self.recipe.between, len(self._between))
-            for index in rng.choice(len(self._between), count, replace=False):
-                net, some = self._between[index], slice(int(rng.integers(share)), None, share)
+            count = min(self.recipe.between, len(nets.between))
+            for index in rng.choice(len(nets.between), count, replace=False):
+                net, some = nets.between[index], slice(int(rng.integers(share)), None, share)
                 parts.append(self._traced(net.name, self._smaller, net)(images[some], goal[some]))
         self._traced("update", self._update)(parts)
         return int(right)
@@ -91,9 +115,11 @@ class Trainer:
             self._functions[key] = tf.function(lambda *rest: function(*first, *rest))
         return self._functions[key]
 
-    def _largest(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[Gradients, tf.Tensor, tf.Tensor]:
+    def _largest(
+        self, net: Net, images: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[Gradients, tf.Tensor, tf.Tensor]:
         """Gradients; what the smaller ones learn, half labels, half the largest's answer; number right."""
-        net, low = self.family.net, self.recipe.label_smoothing / self.family.net.classes
+        low = self.recipe.label_smoothing / net.classes
         targets = tf.one_hot(labels, net.classes, 1 - self.recipe.label_smoothing + low, low)
         with tf.GradientTape() as tape:
             scores = self.model.scores(net, to_input(images, net.resolution), self._norm)

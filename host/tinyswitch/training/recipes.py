@@ -25,6 +25,8 @@ class Recipe:
     mixed: int = 6  # sub-networks mixed at random from the settings of the family's, trained besides these
     between: int = 1  # sub-networks trained in a step besides the largest and the smallest
     share: int = 2  # these see one image of so many
+    coarse: float = 0.0  # share of the epochs, the first, in which no image has more than the next many
+    coarse_resolution: int = 0  # pixels a side: early epochs learn as much from small images, in less time
     statistics: int = 5000  # training images that batch norm's mean and variance are estimated on
     seed: int = 0
 
@@ -52,14 +54,16 @@ SOURCES = {
             cifar10.SHAPE,
             len(cifar10.NAMES),
             Recipe(
-                epochs=17,
+                epochs=26,
                 baseline_epochs=5,
                 batch=128,
                 learning_rate=0.2,
-                warm_up=0.2,
+                warm_up=0.15,
                 weight_decay=2e-3,
                 label_smoothing=0.1,
-                augmentation=Augmentation(shift=4, flip=True),
+                augmentation=Augmentation(shift=4, flip=True, cutout=8, border="reflect"),
+                coarse=0.46,
+                coarse_resolution=24,
             ),
         ),
         Source(
