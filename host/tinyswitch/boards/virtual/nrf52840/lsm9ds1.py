@@ -42,8 +42,8 @@ XLDA, FTH, OVRN = 0x01, 0x80, 0x40
 UNSETTLED = 2
 RECOVERY_CLOCKS = 9  # UM10204, 3.1.16: after these a device that holds the data line has let it go
 
-# absent: nobody answers. hang: holds the data line, until nine clocks have come or the supply has gone. stuck:
-# the same, but only the supply helps. silent: doesn't answer. reset: falls back to its reset values.
+# absent: nobody answers. hang: holds the data line, until nine clocks have come or the supply has gone.
+# stuck: the same, but only the supply helps. silent: doesn't answer. reset: falls back to its reset values.
 FAULTS = Faults("sensor", always=("absent",), since=("hang", "stuck", "reset"), between=("silent",))
 
 
