@@ -218,7 +218,8 @@ def test_wrong_answers_fail(fake, tasks, capfd):
 @pytest.mark.parametrize("task", ["bench", "plan"])
 def test_a_board_that_is_not_there(tasks, capfd, task):
     code, line = failure(capfd, getattr(tasks, task), board="nano33", net="digits")
-    assert code == 1 and "nano33" in line and "native with image, stm32f746 with image" in line
+    assert code == 1 and "nano33" in line
+    assert "native with image" in line and "stm32f746 with image" in line
 
 
 def test_options_of_bench(tasks, capfd):
