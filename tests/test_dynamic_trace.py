@@ -118,5 +118,7 @@ def test_noise_is_a_trace_or_one_line(tmp_path_factory, content):
 @pytest.mark.parametrize("path", sorted(trace.FOLDER.glob("*.csv")), ids=lambda path: path.stem)
 def test_shipped_traces(path):
     found = trace.read(path)
-    assert found.has_deadline and 30 <= found.end_s <= 200
-    assert max(row.cpu for row in found.rows) >= 0.4
+    assert 30 <= found.end_s <= 250
+    quiet = path.stem == "quiet"  # nothing but time passes there
+    assert found.has_deadline != quiet
+    assert (max(row.cpu for row in found.rows) >= 0.4) != quiet
