@@ -17,7 +17,18 @@ from tinyswitch.evaluate import stream, target, verify
 
 TASKS = {
     *("doctor", "nets", "convert", "build", "build-flash", "stream-eval", "host-eval", "verify", "train"),
-    *("demo", "test", "plan", "bench", "family", "search", "dynamic-eval", "host-dynamic", "compare-nets"),
+    *(
+        "demo",
+        "test",
+        "plan",
+        "bench",
+        "family",
+        "search",
+        "dynamic-eval",
+        "host-dynamic",
+        "compare-nets",
+        "record",
+    ),
 }
 
 
