@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import board_sources
 from link_support import FIRMWARE, INCLUDES, ROOT
 from test_link_switching import HIGH, LARGE, LOW, MIDDLE, SMALL, check_infer, frame
 from tinyswitch.boards.virtual import VirtualBoard
@@ -31,10 +32,11 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = [
         *(path for folder in ("switcher", "link") for path in sorted((FIRMWARE / folder).glob("*.c"))),
         *(FIRMWARE / "engine/engine.c", FIRMWARE / "apps/image/main.c"),
-        *sorted(board.glob("*.c")),
+        *board_sources.sources("stm32f746"),
         ROOT / "tests/link_firmware/switching_table.c",
     ]
     options = [*CPU, "-Wall", "-Wextra", "-Werror", "-std=gnu99", "-O2", "-nostartfiles"]
+    options += ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"]
     places = [*INCLUDES, "-T", str(board / "stm32f746.ld"), "-o", str(out)]
     subprocess.run(["arm-none-eabi-gcc", *options, *places, *map(str, sources)], check=True)
     return out
