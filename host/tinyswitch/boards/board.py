@@ -23,6 +23,11 @@ class Board(ABC):
     cycle_model: str  # one sentence for reports: how its cycle counter advances
     counts_instructions: bool = False  # True: a cycle is exactly one instruction
 
+    @property
+    def label(self) -> str:
+        """The board's name, and of which kind it is."""
+        return self.name if self.name == self.kind else f"{self.name} ({self.kind})"
+
     @abstractmethod
     def open(self) -> serial.Serial:
         """Starts the board where it has to be started, and opens its link at 115,200 baud.

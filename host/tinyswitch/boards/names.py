@@ -4,6 +4,7 @@ from __future__ import annotations
 
 NATIVE = "native"
 EMBEDDED = ("stm32f746", "nano33ble", "nano33ble-bare")
+WITH_MOTION = ("nano33ble", "nano33ble-bare")  # these have a motion sensor
 ALL = (*EMBEDDED, NATIVE)
 
 

@@ -45,7 +45,7 @@ def stream_images(
     with connected(board, port, built, log) as (device, prepare):
         for one in each(built):
             name = one.models[0].name
-            folder = Path(out) / name if out and len(entries) > 1 else target.run_folder(out, board, name)
+            folder = target.model_folder(out, len(entries) > 1, board, name)
             stream(device, one, dataset, folder, prepare, log)
 
 
@@ -70,14 +70,19 @@ def stream(
     summary = stream_eval(device, built, dataset, out, target.CACHE, Console(stderr=True), prepare)
     Console().print(board_table(summary))
     log(f"results: {out}")
+    check(summary, out, "images", "answers differ from LiteRT's")
+    return summary
+
+
+def check(summary: Mapping[str, Any], out: Path, frames: str, differ: str) -> None:
+    """Raises TinyswitchError if ``frames`` were lost, or some of the answers ``differ``."""
     if summary["lost"]:
         raise TinyswitchError(
-            f"{summary['lost']} of {summary['images']} images lost; the same command goes on"
+            f"{summary['lost']} of {summary['images']} {frames} lost; the same command goes on"
         )
     different = summary["answered"] - summary["identical_outputs"]
     if different:
-        raise TinyswitchError(f"{out}: {different} of {summary['answered']} answers differ from LiteRT's")
-    return summary
+        raise TinyswitchError(f"{out}: {different} of {summary['answered']} {differ}")
 
 
 def host_images(choice: Choice, images: str | None, limit: str | None, out: str | None, log: Log) -> None:
@@ -86,9 +91,7 @@ def host_images(choice: Choice, images: str | None, limit: str | None, out: str 
     dataset = target.images(images, limit)
     models = target.models(choice, log)
     for model in models:
-        folder = (
-            Path(out) / model.stem if out and len(models) > 1 else target.run_folder(out, "host", model.stem)
-        )
+        folder = target.model_folder(out, len(models) > 1, "host", model.stem)
         summary = host_eval(model, dataset, folder, target.CACHE, Console(stderr=True))
         Console().print(host_table(summary))
         log(f"results: {folder}")

@@ -10,9 +10,9 @@ import numpy as np
 from rich.console import Console
 
 from tinyswitch import firmware
-from tinyswitch.boards import Board
+from tinyswitch.boards import Board, names
 from tinyswitch.commands.building import GESTURE, gesture_models
-from tinyswitch.commands.evaluating import connected
+from tinyswitch.commands.evaluating import check, connected
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.display import bars, wide_console
@@ -26,7 +26,6 @@ from tinyswitch.link.gesture import Gestures
 Log = Callable[[str], None]
 SOURCES = ("sensor", "link")
 COUNTDOWN_S = 3  # before a recording begins
-WITH_SENSOR = ("nano33ble", "nano33ble-bare")  # boards
 
 
 def stream_recordings(
@@ -52,11 +51,7 @@ def stream_recordings(
     with connected(board, port, built, log) as (device, prepare):
         playing = _playing(device, built, source)
         for entry in chosen:
-            folder = (
-                Path(out) / entry.name
-                if out and len(chosen) > 1
-                else target.run_folder(out, board, entry.name)
-            )
+            folder = target.model_folder(out, len(chosen) > 1, board, entry.name)
             _stream(device, playing, built, entry, recordings, count, folder, prepare, log)
 
 
@@ -73,11 +68,11 @@ def _entry(entries: list[Entry], rate: str | None) -> Entry:
 
 def _playing(device: Board, built: Build, source: str | None) -> Callable[[Path], Board] | None:
     """What makes a board into whose sensor a recording is played; None: samples go over the link."""
-    possible = device.kind == "virtual" and device.name in WITH_SENSOR
+    possible = device.kind == "virtual" and device.name in names.WITH_MOTION
     if source == "sensor" and not possible:
         raise TinyswitchError(
-            f"--source sensor: recordings can be played into the sensor of a virtual {WITH_SENSOR[0]} alone; "
-            f"leave it out, and {device.name} gets them over the link"
+            "--source sensor: recordings can be played into the sensor of a virtual "
+            f"{names.WITH_MOTION[0]} alone; leave it out, and {device.name} gets them over the link"
         )
     if source == "link" or not possible:
         return None
@@ -109,13 +104,7 @@ def _stream(
     for shown in gesture_tables(summary, entry.record.classes):
         console.print(shown)
     log(f"results: {out}")
-    if summary["lost"]:
-        raise TinyswitchError(
-            f"{summary['lost']} of {summary['images']} windows lost; the same command goes on"
-        )
-    different = summary["answered"] - summary["identical_outputs"]
-    if different:
-        raise TinyswitchError(f"{out}: {different} of {summary['answered']} windows differ from the host's")
+    check(summary, out, "windows", "windows differ from the host's")
 
 
 def record_motions(
@@ -131,7 +120,7 @@ def record_motions(
     built = firmware.build(board, GESTURE, [record.DEFAULT])
     with connected(board, port, built, log) as (device, _):
         if device.kind == "native":
-            raise TinyswitchError(f"--board {board}: it has no motion sensor; {WITH_SENSOR[0]} has one")
+            raise TinyswitchError(f"--board {board}: it has no motion sensor; {names.WITH_MOTION[0]} has one")
         client = Client(device.open())
         info = client.hello()
         if info.app != GESTURE:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinyswitch import data
 from tinyswitch.compiler.kinds import colour
+from tinyswitch.evaluate.figure import save
 
 Record = Mapping[str, Any]
 MILLION = 1e6
@@ -49,7 +48,7 @@ def _draw_models(records: Sequence[Record], path: Path) -> Path:
     left.invert_yaxis()
     _engine_legend(figure, records)
     figure.suptitle(f"{records[0]['board']} ({records[0]['board_kind']} board)")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _millions(record: Record) -> str:
@@ -118,18 +117,8 @@ def _draw_stages(record: Record, path: Path) -> Path:
         f"{record['model']} on {record['board']}: {record['ticks'] / MILLION:.2f} {word}{per_mac}; "
         "grey lines part segments"
     )
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _share(of_kind: Record, record: Record) -> str:
     return f"{of_kind['kind'].replace('_', ' ')}: {100 * of_kind['ticks'] / record['ticks']:.1f} %"
-
-
-def _save(figure, path: Path) -> Path:
-    from matplotlib import pyplot
-
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    pyplot.close(figure)
-    data.write_file(path, content.getvalue())
-    return path

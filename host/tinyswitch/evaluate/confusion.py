@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from rich.table import Table
 
-from tinyswitch import data
+from tinyswitch.evaluate.figure import save
 
 
 class Scored(Protocol):
@@ -61,14 +60,3 @@ def draw(scores: Scored, classes: Sequence[str], title: str, path: Path) -> Path
     right.set(xlabel="F1", xlim=(0, 1))
     figure.suptitle(title)
     return save(figure, path)
-
-
-def save(figure, path: Path) -> Path:
-    """Writes a figure of pyplot as PNG and closes it."""
-    from matplotlib import pyplot
-
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    pyplot.close(figure)
-    data.write_file(path, content.getvalue())
-    return path

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tinyswitch import data, doctor, firmware, nets
+from tinyswitch import doctor, firmware, nets
 from tinyswitch.commands.building import APP
 from tinyswitch.commands.evaluating import connected, stream
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
+from tinyswitch.evaluate.figure import save
 from tinyswitch.evaluate.images import Dataset, Entry, find_images
 
 MODEL = nets.MODELS / "digits.tflite"
@@ -73,12 +73,7 @@ def draw(dataset: Dataset, out: Path) -> Path:
             dataset.class_names.get(answer, str(answer)), color="black" if answer == entry.label else "red"
         )
     figure.suptitle(_headline(summary))
-    path = out / "picture.png"
-    content = io.BytesIO()
-    figure.savefig(content, dpi=100)
-    pyplot.close(figure)
-    data.write_file(path, content.getvalue())
-    return path
+    return save(figure, out / "picture.png", dpi=100)
 
 
 def _shown(dataset: Dataset, answers: dict[str, dict[str, Any]]) -> list[Entry]:

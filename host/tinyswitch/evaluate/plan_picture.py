@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-from tinyswitch import data
 from tinyswitch.compiler.kinds import colour
 from tinyswitch.compiler.memory_map import Block, MemoryMap
+from tinyswitch.evaluate.figure import save
 
 OWN_COLOURS = {"input": "#404040", "scratch": "#ffd92f", "counters": "#a6a6a6"}
 LABEL_SHARE = 0.035  # of width and height that a rectangle must have to carry a label
@@ -35,9 +34,7 @@ def draw(memory_map: MemoryMap, folder: Path) -> list[Path]:
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_title(_title(memory_map))
         _add_legend(axes, memory_map)
-        paths = [_save(figure, folder / f"{plan.name}.{suffix}") for suffix in ("svg", "png")]
-        pyplot.close(figure)
-    return paths
+        return [save(figure, folder / f"{plan.name}.{suffix}") for suffix in ("svg", "png")]
 
 
 def _title(memory_map: MemoryMap) -> str:
@@ -106,11 +103,3 @@ def _add_legend(axes, memory_map: MemoryMap) -> None:
     kinds = dict.fromkeys(memory_map.kind(b.owner) for b in memory_map.blocks)
     handles = [Patch(color=_colour(kind), label=kind.replace("_", " ")) for kind in kinds]
     axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="made by")
-
-
-def _save(figure, path: Path) -> Path:
-    content = io.BytesIO()
-    metadata = {"Date": None} if path.suffix == ".svg" else {}
-    figure.savefig(content, format=path.suffix[1:], dpi=110, metadata=metadata)
-    data.write_file(path, content.getvalue())
-    return path

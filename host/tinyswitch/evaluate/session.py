@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import serial
@@ -14,6 +14,7 @@ from tinyswitch.boards.board import Board
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.link import BoardInfo, BoardReset, Client, LinkError, LinkLost, ModelInfo, Result
 
+LOST_IN_A_ROW = 3  # frames; after so many there is no point in going on
 ATTEMPTS = 3  # times a frame is sent before it counts as lost
 REOPEN_S = 10.0  # a board that was pulled out or restarts its USB port has this long to come back
 FAST_BAUDS = (2_000_000, 1_000_000, 921_600, 460_800, 230_400)
@@ -24,6 +25,38 @@ Answer = TypeVar("Answer")
 
 class FrameLost(Exception):
     """A frame got no answer in ``ATTEMPTS`` attempts; the board is there and may take the next."""
+
+
+class Losses:
+    """Frames that were lost one after the other; ``LOST_IN_A_ROW`` of them end a run."""
+
+    def __init__(self, board: Board, frames: str, kept: Callable[[], str], note: Callable[[str], None]):
+        """``frames``: what they are, as a plural; ``kept``: what is not lost with them, and where it is."""
+        self._board, self._frames, self._kept, self._note = board, frames, kept, note
+        self._count = 0
+
+    def add(self, name: str, error: FrameLost) -> None:
+        """Tells of one; raises TinyswitchError if there is no point in going on."""
+        self._count += 1
+        self._note(f"{name}: lost: {error}")
+        if self._count == LOST_IN_A_ROW:
+            raise TinyswitchError(
+                f"{self._board.name}: {self._count} {self._frames} in a row got no answer; {self._kept()}"
+            ) from None
+
+    def end(self) -> None:
+        """A frame was answered."""
+        self._count = 0
+
+
+def facts(board: Board, info: BoardInfo) -> dict[str, Any]:
+    """What a run's facts say of the board and how it counts."""
+    return {
+        "clock_hz": info.clock_hz,
+        "engine": f"tinyswitch {info.firmware}",
+        "cycle_model": board.cycle_model,
+        "counts_instructions": board.counts_instructions,
+    }
 
 
 class Session:

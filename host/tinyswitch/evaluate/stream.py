@@ -17,21 +17,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tinyswitch.boards.board import Board
-from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.host import check_images
 from tinyswitch.evaluate.images import Dataset, Entry, load_frame, to_model_input
 from tinyswitch.evaluate.interrupt import Interrupted
 from tinyswitch.evaluate.journal import Journal, facts_of, write_json
 from tinyswitch.evaluate.reference import Reference, encode
-from tinyswitch.evaluate.session import FrameLost, Session
+from tinyswitch.evaluate.session import FrameLost, Losses, Session, facts
 from tinyswitch.evaluate.summary import board_summary
 from tinyswitch.link import Client, Result
 
 if TYPE_CHECKING:
     from tinyswitch.firmware import Build
-
-LOST_IN_A_ROW = 3  # after so many there is no point in going on
 
 Record = dict[str, Any]  # one line of results.jsonl
 
@@ -125,7 +122,7 @@ class _Evaluation:
     ) -> None:
         """Sends what is missing, while LiteRT answers everything."""
         total = len(self._dataset)
-        board_bar = progress.add_task(self._label(), total=total, completed=len(self.answers))
+        board_bar = progress.add_task(self._board.label, total=total, completed=len(self.answers))
         host_bar = progress.add_task("LiteRT", total=total)
         missing = [
             (entry, digest)
@@ -165,9 +162,8 @@ class _Evaluation:
             finally:
                 queue.clear()
 
-    def _label(self) -> str:
-        board = self._board
-        return board.name if board.name == board.kind else f"{board.name} ({board.kind})"
+    def _kept(self) -> str:
+        return f"{len(self.answers)} answers are kept in {self._out}"
 
     def _note(self, text: str) -> None:
         self._console.print(text, style="yellow", highlight=False, soft_wrap=True)
@@ -175,10 +171,7 @@ class _Evaluation:
     def _write_facts(self, session: Session) -> None:
         self.facts = {
             **self._identity,
-            "clock_hz": session.info.clock_hz,
-            "engine": f"tinyswitch {session.info.firmware}",
-            "cycle_model": self._board.cycle_model,
-            "counts_instructions": self._board.counts_instructions,
+            **facts(self._board, session.info),
         }
         write_json(self._out / "run.json", self.facts)
 
@@ -191,7 +184,7 @@ class _Evaluation:
         advance: Callable[[], None],
     ) -> None:
         info = reference.input
-        lost = 0
+        losses = Losses(self._board, "images", self._kept, self._note)
         while queue:
             try:
                 entry, digest = queue.popleft()
@@ -202,15 +195,9 @@ class _Evaluation:
             try:
                 result = session.infer(frame)
             except FrameLost as error:
-                lost += 1
-                self._note(f"{entry.name}: lost: {error}")
-                if lost == LOST_IN_A_ROW:
-                    raise TinyswitchError(
-                        f"{self._board.name}: {lost} images in a row got no answer; "
-                        f"{len(self.answers)} answers are kept in {self._out}"
-                    ) from None
+                losses.add(entry.name, error)
                 continue
-            lost = 0
+            losses.end()
             record = _record(entry, digest, result, time.monotonic() - start)
             with self._lock:
                 journal.append(record)

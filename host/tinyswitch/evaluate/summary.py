@@ -62,11 +62,7 @@ def board_summary(
     )
     cycles = spread([answer["cycles"] for answer in answers.values()])
     return {
-        "board": facts["board"],
-        "kind": facts["kind"],
-        "clock_hz": facts["clock_hz"],
-        "engine": facts["engine"],
-        "model": facts["model"],
+        **measured(facts, cycles, memory, answers),
         "images": len(dataset),
         "answered": len(answers),
         "lost": len(dataset) - len(answers),
@@ -75,12 +71,27 @@ def board_summary(
         "no_accuracy": dataset.mismatch(classes),  # why there are none
         "host_top1": host_top1,
         "identical_outputs": sum(answer["outputs"] == host[answer["frame"]] for answer in answers.values()),
+    }
+
+
+def measured(
+    facts: Mapping[str, Any],
+    cycles: Mapping[str, int | None],
+    memory: Mapping[str, Any],
+    answers: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What ``summary.json`` says of every board: which it is, what it ran, what that took.
+
+    ``cycles``: the spread of an inference's; ``answers``: lines of ``results.jsonl`` by any name. The rest as
+    for :func:`board_summary`.
+    """
+    return {
+        **{key: facts[key] for key in ("board", "kind", "clock_hz", "engine", "model", "cycle_model")},
         "instructions_per_inference": cycles["median"] if facts["counts_instructions"] else None,
         "cycles_per_inference": cycles,
         "latency_ms": cycles["median"] and cycles["median"] / facts["clock_hz"] * 1000,
-        "ram": measured_ram(memory["ram"], answers),
+        "ram": _measured_ram(memory["ram"], answers),
         "flash": {key: memory["flash"][key] for key in ("weights", "tables", "code", "total")},
-        "cycle_model": facts["cycle_model"],
     }
 
 
@@ -109,7 +120,7 @@ def spread(values: Sequence[int]) -> dict[str, int | None]:
     return {"min": min(values), "median": round(median(values)), "max": max(values)}
 
 
-def measured_ram(built: Mapping[str, int], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
+def _measured_ram(built: Mapping[str, int], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
     """RAM in bytes: of the build, and the deepest ``stack_peak`` of the answers."""
     ram: dict[str, int | None] = {key: built[key] for key in ("activations", "scratch", "static")}
     ram["stack_peak"] = max((answer["stack_peak"] for answer in answers.values()), default=None)

@@ -205,6 +205,11 @@ def number(option: str, text: str, minimum: int = 1) -> int:
     return value
 
 
+def model_folder(given: str | None, several: bool, *parts: str) -> Path:
+    """For the model that ``parts`` end with; of ``several``, each has a folder of its own in ``--out``."""
+    return Path(given) / parts[-1] if given and several else run_folder(given, *parts)
+
+
 def run_folder(given: str | None, *parts: str) -> Path:
     """``--out``, else runs/BOARD-MODEL."""
     return Path(given) if given else ROOT / "runs" / "-".join(parts)

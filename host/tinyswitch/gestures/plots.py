@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyswitch.evaluate import confusion
+from tinyswitch.evaluate.figure import save
 from tinyswitch.features import spectral
 from tinyswitch.features.spectral import PER_AXIS
 from tinyswitch.gestures.network import real
@@ -54,7 +55,7 @@ def _draw_features(trained: Trained, path: Path) -> Path:
         axes.set_ylabel("log2")
     handles = [Patch(color=f"C{i}", label=name) for i, name in enumerate(classes)]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(classes), frameon=False)
-    return confusion.save(figure, path)
+    return save(figure, path)
 
 
 def _draw_importance(trained: Trained, path: Path) -> Path:
@@ -68,4 +69,4 @@ def _draw_importance(trained: Trained, path: Path) -> Path:
     axes.set_yticks(range(len(order)), [names[i] for i in order], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("rise of the cross-entropy when the feature is shuffled (grey: not used)")
-    return confusion.save(figure, path)
+    return save(figure, path)

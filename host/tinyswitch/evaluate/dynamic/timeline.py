@@ -8,7 +8,7 @@ from typing import Any
 
 from tinyswitch.evaluate.dynamic.play import Record
 from tinyswitch.evaluate.dynamic.trace import Load, Trace, Unit
-from tinyswitch.evaluate.dynamic.worth import save
+from tinyswitch.evaluate.figure import save
 
 CPU, RAM, BATTERY, ACTIVE, MISSED = "#c6dbef", "#e6550d", "#31a354", "#1f4e79", "#d62728"
 FIXED = "fixed:"
@@ -52,9 +52,7 @@ def draw(
     axes[-1].set_xlabel("time (s)")
     kind = "" if summary["kind"] == summary["board"] else f", {summary['kind']} board"
     figure.suptitle(f"{summary['family'] or 'models'} on {summary['board']}{kind}, trace {summary['trace']}")
-    paths = [save(figure, folder / f"timeline.{suffix}") for suffix in ("png", "svg")]
-    pyplot.close(figure)
-    return paths
+    return [save(figure, folder / f"timeline.{suffix}") for suffix in ("png", "svg")]
 
 
 def _end(summary: Mapping[str, Any]) -> float:

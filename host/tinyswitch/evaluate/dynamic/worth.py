@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinyswitch import data
+from tinyswitch.evaluate.figure import save
 
 FIXED, CASCADE = "fixed:", "cascade"
 COLOURS = {FIXED: "#1f4e79", CASCADE: "#e6550d", "": "#31a354"}
@@ -40,9 +39,7 @@ def draw(summary: Mapping[str, Any], folder: Path) -> list[Path]:
     axes.spines[["top", "right"]].set_visible(False)
     kind = "" if summary["kind"] == summary["board"] else f", {summary['kind']} board"
     axes.set_title(f"{summary['family'] or 'models'} on {summary['board']}{kind}, trace {summary['trace']}")
-    paths = [save(figure, folder / f"worth.{suffix}") for suffix in ("png", "svg")]
-    pyplot.close(figure)
-    return paths
+    return [save(figure, folder / f"worth.{suffix}") for suffix in ("png", "svg")]
 
 
 def _points(summary: Mapping[str, Any], kind: str) -> list[tuple[float, float, str]]:
@@ -56,11 +53,3 @@ def _points(summary: Mapping[str, Any], kind: str) -> list[tuple[float, float, s
         for name, found in summary["policies"].items()
         if next(k for k in COLOURS if name.startswith(k)) == kind
     ]
-
-
-def save(figure: Any, path: Path) -> Path:
-    """Writes a figure of matplotlib, whole or not at all; raises TinyswitchError."""
-    content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:], dpi=110)
-    data.write_file(path, content.getvalue())
-    return path

@@ -16,14 +16,13 @@ import serial
 from rich.console import Console
 
 from tinyswitch.boards.board import Board
-from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.gesture.playing import GestureSession, Played
 from tinyswitch.evaluate.gesture.reference import Reference
 from tinyswitch.evaluate.gesture.summary import gesture_summary
 from tinyswitch.evaluate.interrupt import Interrupted
 from tinyswitch.evaluate.journal import Journal, facts_of, write_json
-from tinyswitch.evaluate.session import FrameLost
+from tinyswitch.evaluate.session import FrameLost, Losses, facts
 from tinyswitch.gestures.recording import Recording
 from tinyswitch.gestures.table import Entry
 from tinyswitch.link import Client
@@ -31,7 +30,6 @@ from tinyswitch.link import Client
 if TYPE_CHECKING:
     from tinyswitch.firmware import Build
 
-LOST_IN_A_ROW = 3  # after so many there is no point in going on
 Line = dict[str, Any]  # of results.jsonl
 
 
@@ -113,26 +111,17 @@ class _Run:
             return
         job.prepare()
         with bars(self._console) as progress, ExitStack() as stack:
-            label = (
-                job.board.name if job.board.name == job.board.kind else f"{job.board.name} ({job.board.kind})"
-            )
-            bar = progress.add_task(label, total=len(job.recordings), completed=len(self.lines))
+            bar = progress.add_task(job.board.label, total=len(job.recordings), completed=len(self.lines))
             session = None if job.playing else stack.enter_context(self._session(job.board))
-            lost = 0
+            losses = Losses(job.board, "recordings", self._kept, self._note)
             for recording in missing:
                 begin = time.monotonic()
                 try:
                     played = self._play(recording, session)
                 except FrameLost as error:
-                    lost += 1
-                    self._note(f"{recording.path.name}: lost: {error}")
-                    if lost == LOST_IN_A_ROW:
-                        raise TinyswitchError(
-                            f"{job.board.name}: {lost} recordings in a row got no answer; "
-                            f"{len(self.lines)} are kept in {job.out}"
-                        ) from None
+                    losses.add(recording.path.name, error)
                     continue
-                lost = 0
+                losses.end()
                 line = _line(recording, self._samples[recording.path.name], played, time.monotonic() - begin)
                 journal.append(line)
                 self.lines[recording.path.name] = line
@@ -153,17 +142,16 @@ class _Run:
         """Writes run.json, once the board has said what it is."""
         if self.facts:
             return
-        board = self._job.board
         self.facts = {
             **self._identity,
-            "clock_hz": session.info.clock_hz,
-            "engine": f"tinyswitch {session.info.firmware}",
+            **facts(self._job.board, session.info),
             "rate_hz": self._job.entry.rate.window.rate_hz,
             "step": self._job.entry.rate.step,
-            "cycle_model": board.cycle_model,
-            "counts_instructions": board.counts_instructions,
         }
         write_json(self._job.out / "run.json", self.facts)
+
+    def _kept(self) -> str:
+        return f"{len(self.lines)} are kept in {self._job.out}"
 
     def _note(self, text: str) -> None:
         self._console.print(text, style="yellow", highlight=False, soft_wrap=True)

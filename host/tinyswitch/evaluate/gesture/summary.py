@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyswitch.evaluate.gesture.reference import Answer
-from tinyswitch.evaluate.summary import measured_ram, spread
+from tinyswitch.evaluate.summary import measured, spread
 from tinyswitch.gestures.scores import Scores, score
 from tinyswitch.link.gesture import UNCERTAIN
 
@@ -39,11 +39,7 @@ def gesture_summary(
     board = _scores(lines, expected, classes)
     a_second = facts["rate_hz"] / facts["step"]
     return {
-        "board": facts["board"],
-        "kind": facts["kind"],
-        "clock_hz": facts["clock_hz"],
-        "engine": facts["engine"],
-        "model": facts["model"],
+        **measured(facts, both, memory, lines),
         "source": facts["source"],
         "rate_hz": facts["rate_hz"],
         "images": total,
@@ -61,17 +57,11 @@ def gesture_summary(
         "per_class": board and _per_class(board, classes),
         "confusion": board and board.confusion.tolist(),
         "smoothed": _smoothed(lines, classes),
-        "instructions_per_inference": both["median"] if facts["counts_instructions"] else None,
-        "cycles_per_inference": both,
         "feature_cycles": features,
         "inference_cycles": inference,
-        "latency_ms": both["median"] and both["median"] / facts["clock_hz"] * 1000,
         "windows_a_second": a_second,
         "cpu_share": both["median"] and both["median"] * a_second / facts["clock_hz"],
         "sensor": _sensor(lines) if facts["source"] == "sensor" else None,
-        "ram": measured_ram(memory["ram"], lines),
-        "flash": {key: memory["flash"][key] for key in ("weights", "tables", "code", "total")},
-        "cycle_model": facts["cycle_model"],
     }
 
 
