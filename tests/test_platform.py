@@ -359,7 +359,7 @@ def test_bossac_failing_is_one_line(tmp_path, monkeypatch, firmware, usb, capsys
 
 def test_a_bossac_that_hangs(tmp_path, monkeypatch, firmware, usb, capsys):
     fake_program(tmp_path / "bin", "bossac", monkeypatch, "exec sleep 20")
-    monkeypatch.setattr(bossac, "SECONDS", 0.3)
+    monkeypatch.setattr(bossac.failure, "SECONDS", 0.3)
     usb.plug_in("ttyACM3", BOOTLOADER)
     told = failed(lambda: through_bootloader(firmware["image"]), capsys)
     assert told.startswith("bossac did not finish in 0.3 s; press the reset button twice")

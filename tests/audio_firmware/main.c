@@ -1,25 +1,5 @@
 /* Exercises the audio input of board.h: one command byte in, lines of text or samples out. */
-#include "board.h"
-
-static void say(const char *text) {
-    size_t n = 0;
-    while (text[n] != '\0') {
-        n++;
-    }
-    board_write((const uint8_t *)text, n);
-}
-
-static void say_number(uint64_t value) {
-    char digits[21];
-    char *at = digits + 20;
-    *at = '\0';
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    say(at);
-    say("\n");
-}
+#include "../board_talk.h"
 
 /* Long blocks without memory accesses: an emulator gets through them fast. */
 __attribute__((noinline)) static void pass_time(void) {
@@ -133,15 +113,6 @@ static void busy_handler(void) {
     while (board_cycles() - start < 3 * (uint64_t)board_clock_hz / 16) { /* period: 1/4 s */
         pass_time();
     }
-}
-
-static uint8_t read_byte(void) {
-    uint8_t byte;
-    while (board_read(&byte, 1) == 0) {
-        board_watchdog_kick();
-        board_idle();
-    }
-    return byte;
 }
 
 int main(void) {

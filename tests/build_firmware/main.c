@@ -1,34 +1,5 @@
 /* Exercises board.h: one command byte in, one line of text out. */
-#include "board.h"
-
-static void say(const char *text) {
-    size_t n = 0;
-    while (text[n] != '\0') {
-        n++;
-    }
-    board_write((const uint8_t *)text, n);
-}
-
-static void say_number(uint64_t value) {
-    char digits[21];
-    char *at = digits + 20;
-    *at = '\0';
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    say(at);
-    say("\n");
-}
-
-static uint8_t read_byte(void) {
-    uint8_t byte;
-    while (board_read(&byte, 1) == 0) {
-        board_watchdog_kick();
-        board_idle();
-    }
-    return byte;
-}
+#include "../board_talk.h"
 
 /* Long blocks without memory accesses: an emulator gets through them fast. */
 __attribute__((noinline)) static void pass_time(void) {

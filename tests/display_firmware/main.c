@@ -1,30 +1,10 @@
 /* Shows the keyword screen and obeys commands of one byte: a letter, or one followed by text and a 0. */
-#include "board.h"
+#include "../board_talk.h"
 #include "keyword.h"
 #include "show.h"
 
 static ui_keyword keyword;
 static ui_show show;
-
-static void say_number(uint64_t value) {
-    char digits[22];
-    char *at = digits + 21;
-    *at = '\n';
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    board_write((const uint8_t *)at, (size_t)(digits + 22 - at));
-}
-
-static uint8_t read_byte(void) {
-    uint8_t byte;
-    while (board_read(&byte, 1) == 0) {
-        board_watchdog_kick();
-        board_idle();
-    }
-    return byte;
-}
 
 static void read_text(char *to, size_t size) {
     size_t n = 0;

@@ -8,6 +8,7 @@
 
 #include "board.h"
 #include <stdint.h>
+#include <string.h>
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 #define BIT(n) (UINT32_C(1) << (n))
@@ -98,6 +99,15 @@ static inline uint32_t interrupts_off(void) {
 
 static inline void interrupts_restore(uint32_t mask) {
     __asm volatile("msr primask, %0" ::"r"(mask) : "memory");
+}
+
+/* Copies `n` <= `size` bytes from a ring of `size` bytes in which byte number k lies at k modulo `size`, from
+ * number `first` on. */
+static inline void ring_copy(uint8_t *dst, const uint8_t *ring, uint32_t size, uint32_t first, uint32_t n) {
+    const uint32_t start = first % size;
+    const uint32_t before_end = n < size - start ? n : size - start;
+    memcpy(dst, ring + start, before_end);
+    memcpy(dst + before_end, ring, n - before_end);
 }
 
 #endif

@@ -152,10 +152,7 @@ size_t board_read(uint8_t *dst, size_t max) {
         return 0;
     }
     let_settle();
-    const uint32_t start = consumed % RING_BYTES;
-    const uint32_t first = n < RING_BYTES - start ? n : RING_BYTES - start;
-    memcpy(dst, ring + start, first);
-    memcpy(dst + first, ring, n - first);
+    ring_copy(dst, ring, RING_BYTES, consumed, n);
     if (pending() < n) {
         return 0; /* the ring ran over while it was copied */
     }

@@ -1,7 +1,6 @@
 /* The link port: USART1 to the ST-LINK. DMA receives into a ring, transmission is polled. */
 #include "chip.h"
 #include "registers.h"
-#include <string.h>
 
 #define RING_BYTES UINT32_C(8192) /* a power of two below 65,536, the DMA's limit */
 
@@ -76,10 +75,7 @@ static uint32_t pending(void) {
 size_t board_read(uint8_t *dst, size_t max) {
     const uint32_t waiting = pending();
     const uint32_t n = max < waiting ? (uint32_t)max : waiting;
-    const uint32_t start = consumed % RING_BYTES;
-    const uint32_t first = n < RING_BYTES - start ? n : RING_BYTES - start;
-    memcpy(dst, ring + start, first);
-    memcpy(dst + first, ring, n - first);
+    ring_copy(dst, ring, RING_BYTES, consumed, n);
     if (pending() < n) {
         return 0; /* the ring ran over while it was copied */
     }

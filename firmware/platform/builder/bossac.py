@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import failure
 import serial
 from failure import FlashError, told
 from serial.tools import list_ports
 
-SECONDS = 90
 TOUCH_BAUD = 1200  # opened at that speed, a port makes an Arduino sketch start the bootloader
 TOUCH_SECONDS = 8
 POLL_SECONDS = 0.2
@@ -111,18 +110,7 @@ def _write(program: str, image: Path, port: str) -> None:
     # BOSSA puts /dev/ in front of the name; the offset is the bootloader's own affair
     command = [program, "-d", f"--port={Path(port).name}", "-U", "-i", "-e", "-w", str(image), "-R"]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise FlashError(f"bossac did not finish in {SECONDS} s; {TWICE}") from None
+        done = failure.run(command, "bossac", TWICE)
     except OSError as error:
         raise FlashError(f"{program}: {error.strerror}; get Arduino's: {RELEASES}") from None
     print(done.stdout)

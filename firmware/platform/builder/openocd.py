@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import failure
 from failure import FlashError, told
 
-SECONDS = 90
 DENIED = re.compile(r"LIBUSB_ERROR_ACCESS|unable to open CMSIS-DAP|permission denied", re.IGNORECASE)
 NO_PROBE = re.compile(r"unable to find a matching|no J-Link device found|driver was not found", re.IGNORECASE)
 LOCKED = re.compile(r"nrf52_recover|could not find MEM-AP|AP lock", re.IGNORECASE)
@@ -30,18 +29,8 @@ def run(elf: Path, arguments: Sequence[str], package: str | None) -> tuple[bool,
     scripts = Path(package or "") / "openocd" / "scripts"
     if package and scripts.is_dir():
         command += ["-s", str(scripts)]
-    try:
-        done = subprocess.run(
-            [*command, *arguments, "-c", f"program {{{elf}}} verify reset exit"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise FlashError(f"OpenOCD did not finish in {SECONDS} s; unplug the board and try again") from None
+    command += [*arguments, "-c", f"program {{{elf}}} verify reset exit"]
+    done = failure.run(command, "OpenOCD", "unplug the board and try again")
     return done.returncode == 0, f"{done.stdout}\nexit status {done.returncode}"
 
 
