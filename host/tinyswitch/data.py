@@ -53,6 +53,14 @@ def root() -> Path | None:
     return folder
 
 
+def need(name: str, way_out: str) -> Path:
+    """As :func:`local`; raises TinyswitchError, which ends with ``way_out``, if it is not there."""
+    path = local(name)
+    if path is None:
+        raise TinyswitchError(f"{name}: not in {VARIABLE} ({root() or 'unset'}); {way_out}")
+    return path
+
+
 def local(name: str) -> Path | None:
     """The file or folder ``name`` of the data root, if it is there."""
     folder = root()

@@ -90,7 +90,7 @@ def measured(
         "instructions_per_inference": cycles["median"] if facts["counts_instructions"] else None,
         "cycles_per_inference": cycles,
         "latency_ms": cycles["median"] and cycles["median"] / facts["clock_hz"] * 1000,
-        "ram": _measured_ram(memory["ram"], answers),
+        "ram": _ram(memory["ram"], answers),
         "flash": {key: memory["flash"][key] for key in ("weights", "tables", "code", "total")},
     }
 
@@ -120,7 +120,7 @@ def spread(values: Sequence[int]) -> dict[str, int | None]:
     return {"min": min(values), "median": round(median(values)), "max": max(values)}
 
 
-def _measured_ram(built: Mapping[str, int], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
+def _ram(built: Mapping[str, int], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
     """RAM in bytes: of the build, and the deepest ``stack_peak`` of the answers."""
     ram: dict[str, int | None] = {key: built[key] for key in ("activations", "scratch", "static")}
     ram["stack_peak"] = max((answer["stack_peak"] for answer in answers.values()), default=None)

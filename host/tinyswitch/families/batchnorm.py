@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyswitch.families.forward import activate, convolve, sweep
+from tinyswitch.families.forward import activate, convolve, sweep, unnormed
 from tinyswitch.families.shared import Norm, Shared, SharedLayer
 from tinyswitch.families.tables import Table, Tables, fold
 from tinyswitch.families.views import along_channels, view
@@ -46,11 +46,10 @@ def measure(net: Net, shared: Shared, images: np.ndarray) -> dict[str, Statistic
     found: dict[str, Statistics] = {}
 
     def compute(layer: Layer, value: Any, shortcut: Any) -> Any:
-        if not layer.weights:
-            return activate(layer, apply(layer, value, None, shortcut))
+        output = unnormed(shared, layer, value, shortcut)
+        if output is not None:
+            return output
         own = shared[layer.name]
-        if own.norm is None:
-            return activate(layer, convolve(layer, value, own.exact, own.bias))
         raw = convolve(layer, value, own.exact)
         mean, variance = _moments(raw)
         output = activate(layer, _normed(raw, own.norm))

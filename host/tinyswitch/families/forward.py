@@ -59,15 +59,22 @@ def with_tables(shared: Shared, tables: Tables) -> Compute:
     return compute
 
 
+def unnormed(shared: Shared, layer: Layer, value: Any, shortcut: Any) -> Any | None:
+    """The output of a layer without batch norm; None if it has one."""
+    if not layer.weights:
+        return activate(layer, apply(layer, value, None, shortcut))
+    own = shared[layer.name]
+    return activate(layer, convolve(layer, value, own.exact, own.bias)) if own.norm is None else None
+
+
 def exact(shared: Shared) -> Compute:
     """What the net computes in float, with its weights and batch norm as trained."""
 
     def compute(layer: Layer, value: Any, shortcut: Any) -> Any:
-        if not layer.weights:
-            return activate(layer, apply(layer, value, None, shortcut))
+        output = unnormed(shared, layer, value, shortcut)
+        if output is not None:
+            return output
         own = shared[layer.name]
-        if own.norm is None:
-            return activate(layer, convolve(layer, value, own.exact, own.bias))
         kernel = own.exact * along_channels(layer, own.norm.factor)
         return activate(layer, convolve(layer, value, kernel, own.norm.offset))
 

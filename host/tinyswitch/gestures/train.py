@@ -122,11 +122,7 @@ def prepare(folder: Path, log: Log, seed: int) -> Material:
 
 
 def _folder(folder: Path | None) -> Path:
-    found = folder or data.local(DATA)
-    if found is None:
-        where = f"not in {data.VARIABLE} ({data.root() or 'unset'})"
-        raise TinyswitchError(f"{DATA}: {where}; give a folder of recordings with --recordings")
-    return Path(found)
+    return Path(folder or data.need(DATA, "give a folder of recordings with --recordings"))
 
 
 def _fit(

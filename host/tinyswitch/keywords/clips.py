@@ -48,11 +48,7 @@ class Division:
 
 def find(folder: Path | None) -> Path:
     """``folder``, or the data root's; raises TinyswitchError if there is none."""
-    found = folder or data.local(FOLDER)
-    if found is None:
-        where = f"not in {data.VARIABLE} ({data.root() or 'unset'})"
-        raise TinyswitchError(f"{FOLDER}: {where}; give a folder with WORD/*.wav")
-    return Path(found)
+    return Path(folder or data.need(FOLDER, "give a folder with WORD/*.wav"))
 
 
 def read_folder(folder: Path, log: Callable[[str], None], classes: Sequence[str] = CLASSES) -> list[Clip]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from tinyswitch.errors import TinyswitchError
 from tinyswitch.nets.net import Net
 from tinyswitch.nets.weights import Weights, fold, from_checkpoint, random_tensors
 from tinyswitch.quantize import calibration as calibrate
+from tinyswitch.quantize.keras_model import to_int8
 from tinyswitch.quantize.quiet import quiet
 from tinyswitch.training.recipes import SOURCES
 
@@ -78,19 +79,12 @@ def _checkpoint(net: Net, given: Path | str | None, log: Callable[[str], None]) 
 
 def _to_int8(net: Net, weights: dict[str, Weights], frames: np.ndarray) -> bytes:
     with quiet():
-        import tensorflow as tf
-
         from tinyswitch.quantize import correction, float_model
 
         images = calibrate.to_real(_full_range(frames))
         weights = correction.correct_bias(net, correction.tame_constants(net, weights), images)
         model = float_model.build(net, weights)
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: _batches(images)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        return converter.convert()
+    return to_int8(model, images)
 
 
 def _full_range(frames: np.ndarray) -> np.ndarray:
@@ -98,8 +92,3 @@ def _full_range(frames: np.ndarray) -> np.ndarray:
     frames = frames.copy()
     frames[0, 0, 0], frames[0, -1, -1] = 0, 255
     return frames
-
-
-def _batches(images: np.ndarray) -> Iterator[list[np.ndarray]]:
-    for image in images:
-        yield [image[None]]

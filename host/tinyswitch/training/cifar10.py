@@ -33,12 +33,7 @@ def split() -> Split:
 
     Decoded once, into ``CACHE``. Raises TinyswitchError where the archive is missing or not the right one.
     """
-    archive = data.local(ARCHIVE)
-    if archive is None:
-        raise TinyswitchError(
-            f"{ARCHIVE}: not in {data.VARIABLE} ({data.root() or 'unset'}); download {ADDRESS}"
-            " and put it there under this name"
-        )
+    archive = data.need(ARCHIVE, f"download {ADDRESS} and put it there under this name")
     try:
         with np.load(CACHE) as kept:
             if str(kept["archive"]) == _identity(archive):

@@ -77,19 +77,9 @@ def _words(options: Options | None) -> list[str]:
     """The command line that says ``options``."""
     if options is None:
         return []
-    words = ["--supply-mv", str(options.supply_mv)]
-    if options.motion:
-        words += ["--motion", str(options.motion)]
-    if options.motion_fast:
-        words += ["--motion-fast"]
-    if options.sensor_fault:
-        words += ["--sensor-fault", options.sensor_fault]
-    if options.audio:
-        words += ["--audio", str(options.audio)]
-    if options.audio_fast:
-        words += ["--audio-fast"]
-    if options.codec_fault:
-        words += ["--codec-fault", options.codec_fault]
-    if options.screenshot:
-        words += ["--screenshot", str(options.screenshot)]
+    words = []
+    for name, value in vars(options).items():
+        option = f"--{name.replace('_', '-')}"
+        if value:
+            words += [option] if value is True else [option, str(value)]
     return words

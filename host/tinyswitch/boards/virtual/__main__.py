@@ -67,17 +67,8 @@ def _options(parser: argparse.ArgumentParser) -> tuple[Path, Chip, Options]:
         parser.error(f"--board {given.board} has no display: leave --screenshot out")
     if given.screenshot and not given.screenshot.parent.is_dir():
         parser.error(f"--screenshot {given.screenshot}: there's no folder {given.screenshot.parent}; make it")
-    options = Options(
-        int(given.supply_mv),
-        given.motion,
-        given.motion_fast,
-        given.sensor_fault,
-        given.audio,
-        given.audio_fast,
-        given.codec_fault,
-        given.screenshot,
-    )
-    return given.elf, chip, options
+    values = {name: getattr(given, name) for name in Options.__dataclass_fields__}
+    return given.elf, chip, Options(**values | {"supply_mv": int(given.supply_mv)})
 
 
 def main() -> int:
