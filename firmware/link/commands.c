@@ -42,6 +42,7 @@ const char *ts_link_error_text(uint8_t code) {
         [TS_LINK_ERR_RAM] = "tasks leave too little memory",
         [TS_LINK_ERR_SENSOR] = "board has no motion sensor",
         [TS_LINK_ERR_RATE] = "samples have another rate",
+        [TS_LINK_ERR_MICROPHONE] = "board has no microphone",
     };
     return texts[code];
 }

@@ -40,6 +40,13 @@ enum ts_link_type {
     TS_LINK_PUSH = 0x17,
     TS_LINK_RESULTS = 0x18,
     TS_LINK_MOTION = 0x19,
+    TS_LINK_KEYWORD = 0x1A,
+    TS_LINK_DETECTOR = 0x1B,
+    TS_LINK_LISTEN = 0x1C,
+    TS_LINK_SOUND = 0x1D,
+    TS_LINK_SCORES = 0x1E,
+    TS_LINK_DETECTIONS = 0x1F,
+    TS_LINK_FEATURES = 0x20,
     TS_LINK_ANSWER = 0x80, /* + the command's type */
     TS_LINK_BOOT = 0xC0,
     TS_LINK_LOST = 0xC1,
@@ -69,6 +76,7 @@ enum ts_link_error {
     TS_LINK_ERR_RAM = 19,
     TS_LINK_ERR_SENSOR = 20,
     TS_LINK_ERR_RATE = 21,
+    TS_LINK_ERR_MICROPHONE = 22,
 };
 
 enum ts_link_state {

@@ -42,6 +42,13 @@ class Type(IntEnum):
     PUSH = 0x17
     RESULTS = 0x18
     MOTION = 0x19
+    KEYWORD = 0x1A
+    DETECTOR = 0x1B
+    LISTEN = 0x1C
+    SOUND = 0x1D
+    SCORES = 0x1E
+    DETECTIONS = 0x1F
+    FEATURES = 0x20
     ANSWER = 0x80  # + the command's type
     BOOT = 0xC0
     LOST = 0xC1
@@ -72,6 +79,7 @@ class ErrorCode(IntEnum):
     RAM = 19
     SENSOR = 20
     RATE = 21
+    MICROPHONE = 22
 
 
 TASK_SLOTS = 8
