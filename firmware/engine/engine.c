@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-static uint16_t *step_counters(const ts_engine *e) {
-    return (uint16_t *)(void *)(e->arena + e->model->steps_offset);
-}
-
 int ts_step(ts_engine *e) {
     const ts_model *m = e->model;
     if (e->waiting || e->position >= m->schedule_bytes) {
@@ -21,7 +17,7 @@ int ts_step(ts_engine *e) {
         e->position += 2;
     }
     const ts_stage *stage = &m->stages[op];
-    const uint32_t step = step_counters(e)[op]++;
+    const uint32_t step = ts_step_counters(e)[op]++;
     if (e->clock == NULL) {
         stage->kernel(e, stage, step);
     } else {
@@ -48,7 +44,7 @@ int ts_start(ts_engine *e, const ts_model *model, void *arena, size_t arena_byte
     e->position = 0;
     e->input_rows = 0;
     e->waiting = 0;
-    memset(step_counters(e), 0, model->n_stages * sizeof(uint16_t));
+    memset(ts_step_counters(e), 0, model->n_stages * sizeof(uint16_t));
     replay(e);
     return TS_OK;
 }
@@ -81,7 +77,7 @@ void ts_profile(ts_engine *e, ts_clock clock, uint32_t *ticks) {
 }
 
 uint32_t ts_steps(const ts_engine *e, uint32_t index) {
-    return step_counters(e)[index];
+    return ts_step_counters(e)[index];
 }
 
 const int8_t *ts_output(const ts_engine *e, uint32_t index, uint32_t *bytes) {

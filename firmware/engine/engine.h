@@ -20,6 +20,11 @@ static inline const int8_t *ts_row(const ts_engine *e, uint32_t index, uint32_t 
     return t->constant ? t->constant + row * t->row_bytes : ts_row_out(e, index, row);
 }
 
+/* Steps that each stage has made. */
+static inline uint16_t *ts_step_counters(const ts_engine *e) {
+    return (uint16_t *)(void *)(e->arena + e->model->steps_offset);
+}
+
 /* A stage's accumulators. */
 static inline int32_t *ts_scratch(const ts_engine *e, const ts_stage *stage) {
     return (int32_t *)(void *)(e->arena + stage->scratch);

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinyswitch.compiler import tflite
+from tinyswitch.compiler.graph import Graph
 from tinyswitch.compiler.lowering import lower
-from tinyswitch.compiler.plan import Plan
-from tinyswitch.compiler.planner import plan_memory
+from tinyswitch.compiler.plan import FeatureMap, Plan, Stage
+from tinyswitch.compiler.planner import Planned, plan_memory
 from tinyswitch.compiler.variants import choose, unpair
 from tinyswitch.errors import TinyswitchError
 
@@ -27,6 +28,18 @@ def compile_model(path: Path, kernels: str = "portable") -> Plan:
         raise TinyswitchError(f"{path}: {len(stages)} stages; at most {MAX_STAGES} are supported")
     choose(kernels, stages, model_input, outputs)
     planned = plan_memory(stages, model_input, outputs, unpair)
+    return plan_of(planned, stages, model_input, outputs, graph, path)
+
+
+def plan_of(
+    planned: Planned,
+    stages: list[Stage],
+    model_input: FeatureMap,
+    outputs: list[FeatureMap],
+    graph: Graph,
+    path: Path,
+) -> Plan:
+    """The plan of stages that were read from ``graph``, the file ``path``."""
     return Plan(
         name=_name(path),
         source=path,

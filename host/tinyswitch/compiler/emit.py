@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 
 from tinyswitch.compiler.plan import INPUT, FeatureMap, Plan, Records, Stage, Stride, Weights
+from tinyswitch.compiler.stream import Stream
 from tinyswitch.compiler.table import Known, groups, table_entry
 from tinyswitch.compiler.views import View, find_views, stride
 
@@ -32,13 +33,15 @@ def emit(
     folder: Path,
     known: Sequence[Known] = (),
     more: Mapping[str, Mapping[str, Any]] | None = None,
+    streams: Sequence[Stream | None] = (),
 ) -> list[Path]:
     """Writes ``models.c`` and ``model_table.c`` into ``folder`` and removes other C files there.
 
     Whatever several models have in common, weights above all, is there once.
 
     ``known``: what is known of each model, for the model table; nothing if it is left out. ``more``: further
-    files, with what the templates of their names are rendered with.
+    files, with what the templates of their names are rendered with. ``streams``: the streaming form of each
+    model, None if it has none; with any of them ``streams.c`` is written too.
 
     A file whose contents stay the same is not touched, so that nothing is rebuilt for it.
     """
@@ -50,16 +53,21 @@ def emit(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    tables = _Tables(find_views(plans))
-    models = [_ModelText(f"m{i}", plan, tables).values() for i, plan in enumerate(plans)]
+    parts = _stream_parts(streams)
+    tables = _Tables(find_views([*plans, *parts.values()]))
+    named = {f"m{i}": plan for i, plan in enumerate(plans)} | parts
+    models = [_ModelText(prefix, plan, tables).values() for prefix, plan in named.items()]
     sources = {"models.c": environment.get_template("models.c.j2").render(models=models)}
     sources["model_table.c"] = environment.get_template("model_table.c.j2").render(
         entries=[
             {"model": f"m{i}_model", **table_entry(k, group)}
             for i, (k, group) in enumerate(zip(known or [Known()] * len(plans), groups(plans), strict=True))
         ],
-        arena_bytes=max((p.arena_bytes for p in plans), default=8),
+        arena_bytes=max((p.arena_bytes for p in [*plans, *streams] if p), default=8),
     )
+    if streams:
+        texts = [_stream_text(f"m{i}", s) if s else None for i, s in enumerate(streams)]
+        sources["streams.c"] = environment.get_template("streams.c.j2").render(streams=texts)
     for name, values in (more or {}).items():
         sources[name] = environment.get_template(f"{name}.j2").render(values)
     for old in folder.glob("*.c"):
@@ -74,6 +82,22 @@ def _write_if_new(path: Path, text: str) -> Path:
         partial.write_text(text)
         os.replace(partial, path)
     return path
+
+
+def _stream_parts(streams: Sequence[Stream | None]) -> dict[str, Plan]:
+    """Plans of bodies and tails by the prefixes of their names."""
+    parts: dict[str, Plan] = {}
+    for i, stream in enumerate(streams):
+        if stream:
+            parts |= {f"m{i}_body": stream.body, f"m{i}_tail": stream.tail}
+    return parts
+
+
+def _stream_text(prefix: str, stream: Stream) -> dict[str, Any]:
+    """What templates/streams.c.j2 is rendered with, a stream."""
+    loop = len(_encode(stream.body.schedule[: stream.loop]))
+    rounds = ", ".join(map(str, stream.rounds))
+    return {"prefix": prefix, "stream": stream, "loop": loop, "rounds": rounds}
 
 
 def tables_of(plans: Sequence[Plan]) -> list[set[str]]:

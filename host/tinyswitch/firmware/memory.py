@@ -31,7 +31,7 @@ from tinyswitch.errors import TinyswitchError
 from tinyswitch.firmware.project import Spec
 
 WEIGHTS = re.compile(r"m\d+_w\d+")
-GENERATED = re.compile(r"m\d+_.*|ts_model_table|ts_model_count|ts_arena_bytes")
+GENERATED = re.compile(r"m\d+_.*|ts_model_table|ts_model_count|ts_arena_bytes|ts_stream_table")
 STACK_SECTION = ".stack"
 BAR = 30  # characters
 
