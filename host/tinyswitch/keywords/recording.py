@@ -73,8 +73,8 @@ def _joined(name: str, clips: Sequence[Clip]) -> Recording:
 def read(path: Path, log: Callable[[str], None]) -> list[Recording]:
     """A WAV file, or all of a folder in the order of their names.
 
-    What is spoken in one stands in NAME.csv beside it. ``log`` gets what was converted, and what is left out because it is damaged. Raises TinyswitchError if
-    nothing is left, and for a CSV file that cannot be read.
+    What is spoken in one stands in NAME.csv beside it. ``log`` gets what was converted, and what is left out
+    because it is damaged. Raises TinyswitchError if nothing is left, and for a CSV file that cannot be read.
     """
     if not path.exists():
         raise TinyswitchError(f"{path}: no such file or folder; give a WAV file or a folder of them")

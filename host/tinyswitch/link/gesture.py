@@ -11,7 +11,7 @@ from tinyswitch.errors import TinyswitchError
 from tinyswitch.link.channel import Request
 from tinyswitch.link.client import Client
 from tinyswitch.link.errors import LinkError
-from tinyswitch.link.messages import Cursor, Type
+from tinyswitch.link.messages import Cursor, Type, name_of
 
 APP = "gesture"
 SOURCES = ("off", "sensor", "link")
@@ -84,7 +84,7 @@ class Results:
         rate, lost, errors, restarts, stack, rx_lost, first, classes = cursor.take("<7IB")
         size = 14 + 3 * classes
         found = tuple(_recognised(cursor, classes) for _ in range(len(cursor.rest()) // size))
-        names = (_name(SOURCES, source), _name(SENSOR_STATES, sensor))
+        names = (name_of(SOURCES, source), name_of(SENSOR_STATES, sensor))
         return cls(count, samples, entry, *names, rate, lost, errors, restarts, stack, rx_lost, first, found)
 
 
@@ -92,10 +92,6 @@ def _recognised(cursor: Cursor, classes: int) -> Recognised:
     fields = cursor.take("<IBBII")
     pairs = [cursor.take("<BH") for _ in range(classes)]
     return Recognised(*fields, tuple(raw for raw, _ in pairs), tuple(mean for _, mean in pairs))
-
-
-def _name(names: tuple[str, ...], number: int) -> str:
-    return names[number] if number < len(names) else f"number {number}"
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,11 @@ class ErrorCode(IntEnum):
     MICROPHONE = 22
 
 
+def name_of(names: tuple[str, ...], number: int) -> str:
+    """What a board calls ``number``; newer firmware may have more names."""
+    return names[number] if number < len(names) else f"number {number}"
+
+
 TASK_SLOTS = 8
 MAX_PROFILE_STAGES = 160  # of a model that is profiled
 RESET_CAUSES = ("power", "pin", "software", "watchdog", "fault")
