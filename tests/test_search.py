@@ -3,11 +3,15 @@
 import functools
 import io
 import json
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.exceptions import StorageInternalError
+from optuna.trial import Trial, TrialState
 from rich.console import Console
 
 import small_family
@@ -20,6 +24,7 @@ from tinyswitch.families import search, search_report
 from tinyswitch.families.search import Found, Point, Search, front
 from tinyswitch.families.search_images import Halves
 from tinyswitch.families.search_space import Space, spec_of, subnet_of
+from tinyswitch.families.search_study import attempt, open_study, results
 
 DECLARED = {"all": {}, "small": {"resolution": 16, "skip": [3]}, "odd": {"width": {"1": 10}}}
 
@@ -134,6 +139,90 @@ def test_several_processes_share_the_trials(family, tmp_path, sampler):
     found = search.run(job(family, tmp_path, sampler=sampler), 14, 2, quiet())
     assert 14 <= len(found.trials) <= 15
     assert len({repr(p.spec) for p in found.trials}) == len(found.trials)
+
+
+def two_handles(folder):
+    """One study as two processes have it, with a trial that waits; SQLite lets both take it."""
+    first, second = (open_study(f"sqlite:///{folder}/s.db", "s", {}, "nsga2") for _ in range(2))
+    first.enqueue_trial({"x": 1})
+    return first, second
+
+
+def draw(trial):
+    return trial.suggest_categorical("x", (0, 1)), 0.5
+
+
+@pytest.mark.parametrize("moment", ["begun", "drawn", "told"])
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.FAIL])
+def test_a_trial_that_another_process_finishes_first(tmp_path, monkeypatch, moment, state):
+    study, other = two_handles(tmp_path)
+
+    def finish(*_):
+        other.tell(0, (1, 0.25) if state == TrialState.COMPLETE else None, state)
+
+    def objective(trial):
+        if moment == "begun":
+            finish()
+        values = draw(trial)
+        if moment == "drawn":
+            finish()
+        return values
+
+    if moment == "told":  # Optuna has looked, and is about to write
+        monkeypatch.setattr(study.sampler, "after_trial", finish)
+    attempt(study, objective)
+    (trial,) = other.get_trials()
+    assert (trial.state, trial.values) == (state, [1, 0.25] if state == TrialState.COMPLETE else None)
+
+
+@pytest.mark.parametrize("finish, error", [(False, ValueError), (True, ValueError), (True, TinyswitchError)])
+def test_what_the_objective_raises_is_not_lost(tmp_path, finish, error):
+    study, other = two_handles(tmp_path)
+
+    def objective(trial):
+        if finish:
+            other.tell(0, (1, 0.25))
+        raise error("an image is damaged")
+
+    with pytest.raises(error, match="an image is damaged"):
+        attempt(study, objective)
+
+
+def test_a_storage_that_fails_while_it_is_told(tmp_path, monkeypatch):
+    study, _ = two_handles(tmp_path)
+
+    def fail(*_):
+        raise StorageInternalError("disk full")
+
+    monkeypatch.setattr(study.sampler, "after_trial", lambda *_: monkeypatch.setattr(*told, fail))
+    told = study._storage, "set_trial_state_values"
+    with pytest.raises(StorageInternalError, match="disk full"):
+        attempt(study, draw)
+
+
+def test_two_processes_at_the_same_trials(family, tmp_path, monkeypatch):
+    """The second finishes each trial while the first one judges it: the worst that can happen."""
+    wanted = job(family, tmp_path)
+    other = open_study(wanted.storage, wanted.study, wanted.facts, wanted.sampler)
+    for values in wanted.space.starts(family):
+        other.enqueue_trial(values)
+    judge, judged = wanted.judge(), []
+
+    def accuracy(subnet, half):
+        judged.append(subnet)
+        if len(judged) % 2:
+            (running,) = other.get_trials(states=(TrialState.RUNNING,))
+            other.tell(running.number, search._try(Trial(other, running._trial_id)))
+        return judge.accuracy(subnet, half)
+
+    monkeypatch.setattr(search, "_search", wanted, raising=False)
+    monkeypatch.setattr(search, "_stop", threading.Event(), raising=False)
+    monkeypatch.setattr(search, "_judge", lambda: SimpleNamespace(accuracy=accuracy))
+    search._work(8)
+    found = results(other).values()
+    assert len(found) == 8 and len(judged) == 16
+    assert all(t.values == [subnet_of(family, t.user_attrs["spec"]).net.macs, t.values[1]] for t in found)
+    assert {t.state for t in other.trials} <= {TrialState.COMPLETE, TrialState.WAITING}
 
 
 def test_a_failing_judge_ends_the_search(family, tmp_path):

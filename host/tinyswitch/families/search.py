@@ -24,6 +24,7 @@ from tinyswitch.families.search_space import Space, Spec, spec_of, subnet_of
 from tinyswitch.families.search_study import (
     SAMPLERS,
     SPEC,
+    attempt,
     check_sampler,
     finished,
     key,
@@ -202,7 +203,7 @@ def _work(trials: int) -> None:
             if found >= trials or finished(study) >= REPEATS * trials:
                 return
             if found + running < trials:
-                study.optimize(_try, n_trials=1)
+                attempt(study, _try)
             else:
                 time.sleep(POLL_S)
 

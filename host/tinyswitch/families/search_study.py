@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from tinyswitch.families.search_space import Spec
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
 SAMPLERS = ("nsga2", "tpe")
 POPULATION = 16  # of NSGA-II; about the number of starting points, so that they have children soon
@@ -76,6 +76,40 @@ def storage_errors(url: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
         reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
         raise TinyswitchError(f"--storage {url}: {reason}") from None
+
+
+def attempt(study: Study, objective: Callable[[Trial], tuple[float, float]]) -> None:
+    """One trial. That another process has finished it meanwhile is no error: its result counts.
+
+    SQLite locks no rows, so two processes may take the same waiting trial; and others give up the trial of a
+    process that was asleep for GRACE_S. Optuna says so in several ways, depending on the moment:
+    UpdateFinishedTrialError, ValueError, and AssertionError where the trial was given up. What ``objective``
+    raises is raised.
+    """
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    begun: list[Trial] = []
+    failures: list[Exception] = []
+
+    def watched(trial: Trial) -> tuple[float, float]:
+        begun.append(trial)
+        try:
+            return objective(trial)
+        except UpdateFinishedTrialError:
+            raise
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    try:
+        study.optimize(watched, n_trials=1)
+        return
+    except UpdateFinishedTrialError:
+        return
+    except (ValueError, AssertionError) as error:
+        reason = failures[0] if failures else error.__context__ or error  # storage errors end in an assertion
+    if failures or not begun or not study.get_trials(deepcopy=False)[begun[0].number].state.is_finished():
+        raise reason
 
 
 def _sampler(name: str) -> BaseSampler:
