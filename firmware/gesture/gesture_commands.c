@@ -5,6 +5,7 @@
 #include "board.h"
 #include "bytes.h"
 #include "gestures.h"
+#include "kept.h"
 #include "model_table.h"
 
 enum {
@@ -99,16 +100,6 @@ static uint8_t *put_result(uint8_t *p, const ts_result *result) {
     return p;
 }
 
-/* The first number from `asked` on that a ring of `kept` still has, of `count` so far; count: there is none. */
-static uint32_t first_kept(uint32_t asked, uint32_t count, uint32_t kept) {
-    const uint32_t behind = count - asked;
-    if (behind > UINT32_MAX / 2) {
-        return count; /* a number that is still to come */
-    }
-    const uint32_t there = count < kept ? count : kept;
-    return behind > there ? count - there : asked;
-}
-
 static uint8_t *results(ts_link *l, const ts_frame *f, uint8_t *answer, ts_refusal *refusal) {
     (void)refusal;
     const ts_gestures *g = gestures_of(l);
@@ -119,7 +110,7 @@ static uint8_t *results(ts_link *l, const ts_frame *f, uint8_t *answer, ts_refus
     p = put8(put8(put16(p, r->entry), g->source), (uint32_t)motion.state);
     p = put32(put32(put32(put32(p, motion.rate_mhz), motion.lost), motion.errors), motion.restarts);
     p = put32(put32(p, board_stack_peak()), board_rx_lost());
-    uint32_t number = first_kept(get32(f->payload), r->count, TS_RECOGNISER_RESULTS);
+    uint32_t number = ts_first_kept(get32(f->payload), r->count, TS_RECOGNISER_RESULTS);
     const uint32_t size = RESULT_BYTES + PROBABILITY_BYTES * ts_gesture_class_count;
     p = put8(put32(p, number), ts_gesture_class_count);
     while (number != r->count && p + size <= answer + TS_LINK_PAYLOAD) {
@@ -132,7 +123,7 @@ static uint8_t *results(ts_link *l, const ts_frame *f, uint8_t *answer, ts_refus
 static uint8_t *motion(ts_link *l, const ts_frame *f, uint8_t *answer, ts_refusal *refusal) {
     (void)refusal;
     const ts_recogniser *r = &gestures_of(l)->recogniser;
-    uint32_t number = first_kept(get32(f->payload), r->samples, TS_RECOGNISER_RING);
+    uint32_t number = ts_first_kept(get32(f->payload), r->samples, TS_RECOGNISER_RING);
     uint8_t *p = put32(put32(answer, number), ts_gesture_table[r->entry].rate_mhz);
     while (number != r->samples && p + SAMPLE_BYTES <= answer + TS_LINK_PAYLOAD) {
         const int16_t *xyz = &r->ring[number % TS_RECOGNISER_RING * TS_RECOGNISER_AXES];

@@ -3,15 +3,14 @@
 #include <string.h>
 
 #include "board.h"
+#include "lines.h"
 #include "model_table.h"
 #include "switching.h"
 #include "tasks.h"
 
 enum {
     SENSOR_SAMPLES = 32, /* fetched at once: what the sensor's memory holds */
-    SILENCE_S = 10,      /* without a frame from the host, after which it counts as gone */
     NOTHING_TOLD = TS_RECOGNISER_UNCERTAIN - 1,
-    LINE_MAX = 48,
 };
 
 static uint32_t rate_of(uint8_t entry) {
@@ -111,30 +110,6 @@ uint32_t ts_gestures_take(ts_gestures *g, const int16_t *xyz, uint32_t n) {
     return taken;
 }
 
-static char *put_text(char *p, const char *text) {
-    const size_t n = strlen(text);
-    memcpy(p, text, n);
-    return p + n;
-}
-
-static char *put_percent(char *p, uint32_t percent) {
-    if (percent >= 100) {
-        *p++ = '1';
-        percent -= 100;
-        *p++ = (char)('0' + percent / 10);
-    } else if (percent >= 10) {
-        *p++ = (char)('0' + percent / 10);
-    }
-    *p++ = (char)('0' + percent % 10);
-    return put_text(p, " %");
-}
-
-static void write_line(const char *line, char *end) {
-    *end++ = '\r';
-    *end++ = '\n';
-    board_write((const uint8_t *)line, (size_t)(end - line));
-}
-
 /* The newest answer, if it differs from the one told last. */
 static void tell_answer(ts_gestures *g) {
     const ts_recogniser *r = &g->recogniser;
@@ -147,14 +122,14 @@ static void tell_answer(ts_gestures *g) {
         return;
     }
     g->told_answer = result->answer;
-    char line[LINE_MAX], *p = line;
+    char line[TS_LINE_MAX], *p = line;
     if (result->answer == TS_RECOGNISER_UNCERTAIN) {
-        p = put_text(p, "uncertain");
+        p = ts_line_text(p, "uncertain");
     } else {
-        p = put_text(put_text(p, ts_gesture_classes[result->answer]), " ");
-        p = put_percent(p, (result->smoothed[result->answer] * 100u + 32768) >> 16);
+        p = ts_line_text(ts_line_text(p, ts_gesture_classes[result->answer]), " ");
+        p = ts_line_percent(p, (result->smoothed[result->answer] * 100u + 32768) >> 16);
     }
-    write_line(line, p);
+    ts_line_send(line, p);
 }
 
 static void tell_sensor(ts_gestures *g) {
@@ -168,16 +143,10 @@ static void tell_sensor(ts_gestures *g) {
     board_motion status;
     board_motion_status(&status);
     if (status.state != g->told_state) {
-        char line[LINE_MAX];
+        char line[TS_LINE_MAX];
         g->told_state = (uint8_t)status.state;
-        write_line(line, put_text(line, texts[status.state]));
+        ts_line_send(line, ts_line_text(line, texts[status.state]));
     }
-}
-
-/* No host is there: none has ever said hello, or none has been heard for a while. */
-static int is_alone(const ts_gestures *g) {
-    const ts_link *l = g->link;
-    return l->session == 0 || board_cycles() - l->heard > (uint64_t)SILENCE_S * board_clock_hz;
 }
 
 int ts_gestures_poll(ts_gestures *g) {
@@ -188,7 +157,7 @@ int ts_gestures_poll(ts_gestures *g) {
         n = (uint32_t)board_motion_read(xyz, SENSOR_SAMPLES);
         ts_gestures_take(g, xyz, n);
     }
-    if (is_alone(g)) {
+    if (ts_link_is_alone(g->link)) {
         if (g->source != TS_GESTURES_SENSOR) {
             ts_gestures_source(g, TS_GESTURES_SENSOR);
         }

@@ -106,6 +106,7 @@ static uint8_t *select_model(ts_link *l, const uint8_t *payload, uint8_t *answer
 
 static uint8_t *begin(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
     (void)payload;
+    l->held = 0;
     ts_link_use(l, l->switcher.entry);
     const uint32_t free_bytes = ts_tasks_free();
     if (l->image.model->arena_bytes > free_bytes) {

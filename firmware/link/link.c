@@ -12,6 +12,7 @@ enum {
     TEXT_MAX = 48, /* characters of an error's text */
     STATE_BYTES = 6,
     CHUNK_BYTES = 256, /* taken out of the board's receive buffer at once */
+    SILENCE_S = 10,    /* without a frame from the host, after which it counts as gone */
 };
 
 static void put_header(uint8_t *body, uint8_t type, uint8_t seq, uint16_t session) {
@@ -121,6 +122,7 @@ static void hello(ts_link *l, const ts_frame *f) {
     l->next = (uint8_t)(f->seq + 1u);
     l->lost_told = 0;
     l->profile = 0;
+    l->held = 0;
     ts_switcher_init(&l->switcher);
     ts_link_use(l, 0);
     if (l->application->begin != NULL) {
@@ -245,4 +247,8 @@ int ts_link_poll(ts_link *l) {
         ts_monitor_measure_supply(&l->switcher.monitor);
     }
     return n > 0;
+}
+
+int ts_link_is_alone(const ts_link *l) {
+    return l->session == 0 || board_cycles() - l->heard > (uint64_t)SILENCE_S * board_clock_hz;
 }

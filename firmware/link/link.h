@@ -44,6 +44,9 @@ typedef struct ts_link {
     uint8_t profile;        /* 1: images that begin are profiled */
     uint8_t lost_told;      /* 1: LOST was sent for the present gap */
     uint8_t speed_on_trial; /* 1: no frame has arrived at this speed yet */
+    uint32_t
+        held; /* bytes of the arena that the application computes in between commands, which sets it; 0: none,
+                    * or something else has been there since */
     ts_cobs_decoder decoder;
     uint8_t frame[TS_LINK_BODY];  /* being received */
     uint8_t answer[TS_LINK_BODY]; /* last answer, to be sent again if it gets lost */
@@ -54,5 +57,8 @@ void ts_link_init(ts_link *link, const ts_application *application);
 
 /* Handles what has arrived; computes as far as that allows. Returns 1 if something had arrived, else 0. */
 int ts_link_poll(ts_link *link);
+
+/* No host is there: none has ever said hello, or none has been heard for 10 s. */
+int ts_link_is_alone(const ts_link *link);
 
 #endif

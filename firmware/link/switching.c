@@ -15,7 +15,7 @@ enum {
 void ts_link_use(ts_link *l, uint16_t entry) {
     l->switcher.entry = entry;
     ts_image_select(&l->image, ts_model_table[entry].model);
-    ts_switcher_grant(&l->switcher, 0);
+    ts_switcher_grant(&l->switcher, l->held);
 }
 
 uint8_t *ts_link_table(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_refusal *refusal) {
@@ -67,7 +67,8 @@ uint8_t *ts_link_task(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_re
         break;
     }
     const ts_image *im = &l->image;
-    ts_switcher_grant(&l->switcher, im->state == TS_LINK_IDLE ? 0 : im->model->arena_bytes);
+    const uint32_t used = im->state == TS_LINK_IDLE ? 0 : im->model->arena_bytes;
+    ts_switcher_grant(&l->switcher, used > l->held ? used : l->held);
     return put32(answer, ts_tasks_granted(slot));
 }
 
@@ -115,6 +116,7 @@ uint8_t *ts_link_next(ts_link *l, const uint8_t *payload, uint8_t *answer, ts_re
         return answer;
     }
     if (!again || d.escalate) {
+        l->held = 0; /* the tasks may have got it */
         ts_image_select(&l->image, ts_model_table[d.entry].model);
     }
     uint8_t *p = put8(put8(put16(answer, d.entry), d.reason), (uint32_t)(d.fits | d.escalate << 1));

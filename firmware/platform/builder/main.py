@@ -30,7 +30,7 @@ if not any(generated.glob("*.c")):
     env.Exit(1)
 
 # What applications are made of besides their own folder.
-LIBRARIES = {"gesture": ("gesture", "features")}
+LIBRARIES = {"gesture": ("gesture", "features"), "keyword": ("keyword", "features", "ui")}
 
 folder = board.get("build.folder", board_id)  # of the board's sources
 libraries = ("engine", "switcher", *LIBRARIES.get(app, ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 APP = "image"  # the application that answers images
-GESTURE = "gesture"  # and the one that recognises motions
+GESTURE = "gesture"  # the one that recognises motions
+KEYWORD = "keyword"  # and the one that listens for words
 
 
 def build_firmware(board: str, app: str, choice: Choice, log: Log) -> None:
@@ -32,16 +33,27 @@ def built_for(board: str, app: str, choice: Choice, log: Log) -> Build:
     project.board(board, app)  # a mistyped board is noticed before anything is converted
     if app == GESTURE:
         return firmware.build(board, app, gesture_models(choice))
+    if app == KEYWORD:
+        return firmware.build(board, app, keyword_models(choice))
     return firmware.build(board, app, target.entries(choice, board, log))
 
 
 def gesture_models(choice: Choice) -> list[Path]:
     """``--models``, else the project's own; TinyswitchError for nets and families, which take images."""
+    return _feature_models(GESTURE, choice, [record.DEFAULT])
+
+
+def keyword_models(choice: Choice) -> list[Path]:
+    """``--models``, else all of the project's own; errors as there."""
+    from tinyswitch.keywords.record import shipped
+
+    return _feature_models(KEYWORD, choice, shipped())
+
+
+def _feature_models(app: str, choice: Choice, own: Sequence[Path]) -> list[Path]:
     if choice.net or choice.family:
-        raise TinyswitchError(
-            f"--app {GESTURE}: its models take features; give --models FILE.tflite, or none"
-        )
-    return target.models(choice, lambda _: None) if choice.models else [record.DEFAULT]
+        raise TinyswitchError(f"--app {app}: its models take features; give --models FILE.tflite, or none")
+    return target.models(choice, lambda _: None) if choice.models else list(own)
 
 
 def each(built: Build) -> Iterator[Build]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinyswitch.compiler import Known, Plan, compile_model, emit
+from tinyswitch.compiler import Known, Plan, Stream, compile_model, compile_stream, emit
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.firmware import fit, memory, pio, project
 
@@ -52,12 +52,16 @@ def build(board: str, app: str, models: Sequence[Path | Entry]) -> Build:
     plans = tuple(compile_model(entry.path, spec.kernels) for entry in entries)
     _check_names(plans)
     more: dict[str, dict[str, Any]] = {}
+    streams: list[Stream | None] = []
     if app == "gesture":
         plans, known, more = _gestures(plans, spec.is_embedded)
+    elif app == "keyword":
+        streams = [compile_stream(plan.source, spec.kernels) for plan in plans]
+        known, more = _keywords(plans, streams, spec.is_embedded)
     with project.locked():
         spec.output.mkdir(parents=True, exist_ok=True)
         spec.memory_file.unlink(missing_ok=True)  # it describes a firmware that is about to go
-        emit(plans, spec.generated, known, more)
+        emit(plans, spec.generated, known, more, streams)
         overflow = pio.compile(spec)
         if overflow:
             raise DoesNotFit(fit.refusal(spec, plans, overflow))
@@ -76,6 +80,17 @@ def _gestures(
     plans = table.plans(entries, compiled)
     known = [table.known(entry, plan, embedded) for entry, plan in zip(entries, plans, strict=True)]
     return tuple(plans), known, {table.TEMPLATE: table.template_values(entries)}
+
+
+def _keywords(
+    plans: Sequence[Plan], streams: Sequence[Stream | None], embedded: bool
+) -> tuple[list[Known], dict[str, dict[str, Any]]]:
+    """What is known of models that listen, and their table."""
+    from tinyswitch.keywords import table  # whose features are C of the firmware: it imports this package
+
+    table.check_all(plans)
+    known = [table.known(plan, stream, embedded) for plan, stream in zip(plans, streams, strict=True)]
+    return known, {table.TEMPLATE: table.template_values(streams)}
 
 
 def _known(entry: Entry) -> Known:
