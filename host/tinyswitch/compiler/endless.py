@@ -1,7 +1,7 @@
 """Plans stages that run for ever: whenever a row arrives, all that it makes possible.
 
-Rings are never empty again, so they lie beside each other; rows that are gone before the next row arrives share
-what is left, with scratch.
+Rings are never empty again, so they lie beside each other; rows that are gone before the next one arrives
+share what is left, with scratch.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def plan_endless(
 ) -> Endless | None:
     """The schedule fills the rings with a window's rows, then loops over ``hop`` rows.
 
-    The last rows of ``cut``, as many as it is high, stay for the tail. Heights of all maps become endless. None
-    if rings are so long that row numbers would not fit their counters.
+    The last rows of ``cut``, as many as it is high, stay for the tail. Heights of all maps become endless.
+    None if rings are so long that row numbers would not fit their counters.
     """
     rows, last_rows = model_input.height, cut.height
     _make_endless(stages, windows, model_input)
@@ -122,7 +122,7 @@ def _place(
     cut: FeatureMap,
     tail_bytes: int,
 ) -> tuple[Layout, int]:
-    """Where everything lies, seen over one loop, after which the tail has its time; and where the tail lies."""
+    """Where everything lies, seen over one loop, and the tail, whose time is after it."""
     after = len(loop)
     lives = {}
     for m, life in schedule.lives.items():

@@ -1,8 +1,8 @@
 """Models that look at a window of an endless stream: cut so that only new rows are computed.
 
-The body, everything up to the last map that is made row by row without padding in time, runs for ever; the tail
-gives an answer of the body's last rows. docs/engine.md explains it, firmware/engine/stream.h says what is
-generated.
+The body, everything up to the last map that is made row by row without padding in time, runs for ever; the
+tail gives an answer of the body's last rows. docs/engine.md explains it, firmware/engine/stream.h says what
+is generated.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Stream:
 def compile_stream(path: Path, kernels: str = "portable") -> Stream | None:
     """The streaming form of a model; None if it has none, or one that saves nothing.
 
-    It has one if a map divides it: all in front of the map is made row by row without padding in time, and what
-    lies behind reads nothing else. ``kernels``: as of ``compile_model``, which raises the same errors.
+    It has one if a map divides it: all in front of the map is made row by row without padding in time, and
+    what lies behind reads nothing else. ``kernels``: as of ``compile_model``, which raises the same errors.
     """
     path = Path(path)
     graph = tflite.read(path)
