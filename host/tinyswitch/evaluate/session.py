@@ -192,3 +192,33 @@ class Session:
                 raise
             except LinkError:  # both ends are at 115,200 baud again
                 self._slow_bauds.add(baud)
+
+
+class AppSession(Session):
+    """A session with a board whose firmware is another application than the images'."""
+
+    what = "recording"
+
+    def __init__(
+        self,
+        board: Board,
+        app: str,
+        model_id: int,
+        entry: str,
+        note: Callable[[str], None],
+        client: Callable[[serial.Serial], Client] = Client,
+    ):
+        """``entry``: the name under which the model stands in the table of the firmware ``app``."""
+        super().__init__(board, model_id, note, client)
+        self._app, self._entry_name = app, entry
+
+    def _find_models(self) -> None:
+        again = f"run build-flash --app {self._app} first"
+        if self.info.app != self._app:
+            raise TinyswitchError(f"{self._board.name}: the application on it is {self.info.app!r}; {again}")
+        self._find_model(self._model_id)
+        for model in self._client.models():
+            if (model.id, model.name) == (self._model_id, self._entry_name):
+                self.model = model
+                return
+        raise TinyswitchError(f"{self._board.name}: its firmware lacks {self._entry_name}; {again}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from tinyswitch import data
 from tinyswitch.errors import TinyswitchError
+from tinyswitch.evaluate.turns import taking_turns
 from tinyswitch.gestures.record import Record
 from tinyswitch.gestures.recording import Recording, read_folder
 
@@ -25,7 +26,7 @@ def recordings(
         found, where = read_folder(folder, log, record.classes), folder
     else:
         found, where = _held_out(record, log)
-    return where, _taking_turns(found)[:limit]
+    return where, taking_turns(found, lambda recording: recording.label)[:limit]
 
 
 def _held_out(record: Record, log: Callable[[str], None]) -> tuple[list[Recording], Path]:
@@ -43,12 +44,3 @@ def _held_out(record: Record, log: Callable[[str], None]) -> tuple[list[Recordin
         f"{root}: no folder in it has the {len(record.held_out)} held-out recordings of "
         f"{record.model.with_suffix('.json')}; give --recordings DIR"
     )
-
-
-def _taking_turns(found: Sequence[Recording]) -> list[Recording]:
-    seen: dict[str, int] = {}
-    turns = []
-    for recording in found:
-        turns.append((seen.get(recording.label, 0), recording.label))
-        seen[recording.label] = turns[-1][0] + 1
-    return [found[i] for i in sorted(range(len(found)), key=lambda i: turns[i])]

@@ -10,9 +10,8 @@ import numpy as np
 import serial
 
 from tinyswitch.boards.board import Board
-from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.gesture.reference import SMOOTHING, THRESHOLD
-from tinyswitch.evaluate.session import Session
+from tinyswitch.evaluate.session import AppSession
 from tinyswitch.gestures.table import Entry, rate_mhz
 from tinyswitch.link import Client, LinkError, LinkLost
 from tinyswitch.link.gesture import APP, PUSH_SAMPLES, Gestures, Recognised, Results
@@ -30,10 +29,8 @@ class Played:
     last: Results  # the last answer, for what it says of the board
 
 
-class GestureSession(Session):
+class GestureSession(AppSession):
     """A session with a board whose firmware is the gesture application."""
-
-    what = "recording"
 
     def __init__(
         self,
@@ -43,7 +40,7 @@ class GestureSession(Session):
         note: Callable[[str], None],
         client: Callable[[serial.Serial], Client] = Client,
     ):
-        super().__init__(board, model_id, note, client)
+        super().__init__(board, APP, model_id, entry.name, note, client)
         self._entry = entry
 
     def push(self, samples: np.ndarray) -> Played:
@@ -53,21 +50,6 @@ class GestureSession(Session):
     def listen(self, windows: int) -> Played:
         """Takes what the sensor gives until so many windows are answered; raises as ``infer``."""
         return self._repeat(lambda: self._listen(windows))
-
-    def _find_models(self) -> None:
-        if self.info.app != APP:
-            raise TinyswitchError(
-                f"{self._board.name}: the application on it is {self.info.app!r}; "
-                f"run build-flash --app {APP} first"
-            )
-        self._find_model(self._model_id)
-        for model in self._client.models():
-            if (model.id, model.name) == (self._model_id, self._entry.name):
-                self.model = model
-                return
-        raise TinyswitchError(
-            f"{self._board.name}: its firmware lacks {self._entry.name}; run build-flash --app {APP} first"
-        )
 
     def _set_up(self) -> None:
         super()._set_up()
