@@ -20,7 +20,8 @@ NET_HELP = "net of models/nets, or FILE.json, converted if need be; several: A,B
 MODELS_HELP = "int8 .tflite file; several: A,B"
 FAMILY_HELP = "family of models/families, or FILE.json: all its sub-networks; some: FAMILY:A,B"
 IMAGES_HELP = "folder with labels.csv and images/, or one sub-folder a class (else the data root's sample)"
-APP_HELP = "application: image or gesture (which has a model of its own if --models is left out)"
+APP_HELP = "application: image, gesture or keyword (which have models of their own if --models is left out)"
+CODEC_HELP = "virtual board: what is wrong with its codec, as in docs/virtual-board.md (absent, reset@3, ...)"
 LIMIT_HELP = "only the first N images"
 OUT_HELP = "folder for results.jsonl and summary.json (else runs/BOARD-MODEL)"
 
@@ -174,10 +175,14 @@ def build_flash(
         "family": FAMILY_HELP,
         "app": APP_HELP,
         "images": IMAGES_HELP,
-        "recordings": "gesture: folder of recordings (else those that the model was not trained with)",
-        "source": "gesture: sensor (a virtual board's; the default where it has one) or link",
+        "recordings": "gesture: folder of recordings (else those that the model was not trained with); "
+        "keyword: a WAV file or a folder of them, in place of clips",
+        "clips": "keyword: folder with WORD/*.wav (else the data root's, of speakers that are held out)",
+        "source": "gesture: sensor, keyword: microphones (a virtual board's; the default where it has them), "
+        "or link",
         "rate": "gesture: samples a second, one of the rates in the model's record (else the best)",
-        "limit": "only the first N images or recordings",
+        "codec-fault": f"keyword: {CODEC_HELP}",
+        "limit": "only the first N images, clips or recordings",
         "out": OUT_HELP,
     }
 )
@@ -192,12 +197,14 @@ def stream_eval(
     family: str | None = None,
     images: str | None = None,
     recordings: str | None = None,
+    clips: str | None = None,
     source: str | None = None,
     rate: str | None = None,
+    codec_fault: str | None = None,
     limit: str | None = None,
     out: str | None = None,
 ) -> None:
-    """Stream images or motions to a board; report accuracy, cycles, RAM, flash. Goes on if interrupted."""
+    """Stream images, motions or sound to a board; report accuracy, cycles, RAM, flash. Goes on if interrupted."""
     from tinyswitch.evaluate.target import Choice
 
     choice = Choice(net, models, family)
@@ -205,10 +212,66 @@ def stream_eval(
         from tinyswitch.commands import gestures
 
         gestures.stream_recordings(board, port, choice, recordings, limit, source, rate, out, say)
+    elif app == "keyword":
+        from tinyswitch.commands import keywords
+
+        keywords.stream_sound(board, port, choice, clips, recordings, limit, source, codec_fault, out, say)
     else:
         from tinyswitch.commands import evaluating
 
         evaluating.stream_images(board, app, port, choice, images, limit, out, say)
+
+
+@task(
+    help={
+        "board": BOARD_HELP,
+        "port": PORT_HELP,
+        "models": MODELS_HELP,
+        "audio": "WAV file that a board without microphones, or a virtual board, hears",
+        "limit": "only so many seconds (else until Ctrl-C)",
+        "codec-fault": CODEC_HELP,
+    }
+)
+@one_line
+def listen(
+    _: Context,
+    board: str,
+    port: str = "auto",
+    models: str | None = None,
+    audio: str | None = None,
+    limit: str | None = None,
+    codec_fault: str | None = None,
+) -> None:
+    """Show live which words a board detects (--app keyword)."""
+    from tinyswitch.commands import keywords
+    from tinyswitch.evaluate.target import Choice
+
+    keywords.listen(board, port, Choice(None, models, None), audio, limit, codec_fault, say)
+
+
+@task(
+    help={
+        "board": "stm32f746",
+        "models": MODELS_HELP,
+        "audio": "WAV file that the board hears: the picture is taken when a word has been detected",
+        "codec-fault": CODEC_HELP,
+        "out": "PNG file (else runs/screenshot-BOARD.png)",
+    }
+)
+@one_line
+def screenshot(
+    _: Context,
+    board: str = "stm32f746",
+    models: str | None = None,
+    audio: str | None = None,
+    codec_fault: str | None = None,
+    out: str | None = None,
+) -> None:
+    """Write what the display of a virtual board shows while it listens (--app keyword)."""
+    from tinyswitch.commands import keywords
+    from tinyswitch.evaluate.target import Choice
+
+    keywords.screenshot(board, Choice(None, models, None), audio, codec_fault, out, say)
 
 
 @task(

@@ -28,6 +28,8 @@ TASKS = {
         "host-dynamic",
         "compare-nets",
         "record",
+        "listen",
+        "screenshot",
     ),
 }
 

@@ -156,6 +156,22 @@ def test_a_channel_without_its_way_is_silent(missing, heard):
     assert codec.frames(1, MASTER_HZ, 0.07)[0].tolist() == heard
 
 
+def test_the_sound_begins_anew_if_a_codec_that_listens_is_reset_by_the_firmware():
+    codec = listening(np.arange(1, 8, dtype=np.int16))
+    for _ in range(2):
+        assert codec.frames(3, MASTER_HZ, 0.07)[:, 1].tolist() == [1, 2, 3]
+        write(codec, 0, 0, 0.1)
+        assert codec.position == 0
+        for address, value in POWER:
+            write(codec, address, value, 0.2)
+        for address, value in LISTEN:
+            write(codec, address, value, 0.3)
+    codec = listening(np.arange(1, 8, dtype=np.int16), fault=FAULTS.parse("reset@1"))
+    codec.frames(3, MASTER_HZ, 0.07)
+    write(codec, 0, 0, 1.1)  # of a codec that had lost its settings
+    assert codec.position == 3
+
+
 def test_a_master_clock_that_does_not_fit_the_rate_gives_silence():
     codec = listening(np.full(100, 7, np.int16))
     assert not codec.frames(5, Fraction(3_072_000), 0.07).any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 NATIVE = "native"
 EMBEDDED = ("stm32f746", "nano33ble", "nano33ble-bare")
 WITH_MOTION = ("nano33ble", "nano33ble-bare")  # these have a motion sensor
+WITH_MICROPHONES = WITH_DISPLAY = ("stm32f746",)  # these have drivers of theirs
 ALL = (*EMBEDDED, NATIVE)
 
 

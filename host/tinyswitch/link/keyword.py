@@ -196,7 +196,7 @@ class Keywords:
         return Detections.unpack(self._client.send((Type.DETECTIONS, struct.pack("<I", first))))
 
     def features(self, channels: int, first: int = 0) -> tuple[int, np.ndarray]:
-        """Rows from number ``first`` on, as many as a frame holds: number of the first, (n, channels) int8."""
+        """Rows from number ``first`` on, as many as a frame holds: the first's number, (n, channels) int8."""
         payload = self._client.send((Type.FEATURES, struct.pack("<I", first)))
         cursor = Cursor(payload)
         _, number = cursor.take("<II")

@@ -58,7 +58,8 @@ FAULTS = Faults("codec", always=("absent",), since=("hang", "reset"), between=("
 
 class Wm8994:
     """``sound``: int16 [n], what both microphones hear at 16,000 Hz from the first moment on at which they
-    are listened to; it stands still while they aren't, and silence follows it. A reset of the chip doesn't
+    are listened to; it stands still while they aren't, and silence follows it. It begins anew if the firmware
+    resets a codec whose microphones are on: that is how it begins to listen anew. A reset of the chip doesn't
     reach the codec. ``now``, in all methods, is emulated seconds and never falls.
     """
 
@@ -139,6 +140,7 @@ class Wm8994:
 
     def _write(self, address: int, value: int, now: float) -> None:
         if address == SOFTWARE_RESET:
+            self.position = 0 if self.registers[POWER_4] else self.position
             self._reset()
             return
         register = REGISTERS.get(address)

@@ -1,0 +1,222 @@
+"""Keywords on a board: sound played to it, what it hears live, what its display shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+from tinyswitch import firmware
+from tinyswitch.boards import Board, names
+from tinyswitch.commands.building import KEYWORD, keyword_models
+from tinyswitch.commands.evaluating import check, connected
+from tinyswitch.errors import TinyswitchError
+from tinyswitch.evaluate import target
+from tinyswitch.evaluate.display import wide_console
+from tinyswitch.evaluate.target import Choice
+from tinyswitch.firmware import Build, project
+from tinyswitch.link.keyword import Detector
+
+if TYPE_CHECKING:
+    from tinyswitch.compiler import Plan
+    from tinyswitch.evaluate.keyword.playing import KeywordSession
+
+Log = Callable[[str], None]
+SOURCES = ("microphones", "link")
+SETTLED_SAMPLES = 8000  # of sound between a detection and a picture: half a second to draw it
+SHOWN_SAMPLES = 24000  # of silence, if nothing is played
+LOOK_S = 0.05  # between two looks at the board
+PATIENCE_S = 300.0  # for a picture
+CODEC_S = 3.0  # so long a picture waits for a codec that does not answer: the display says so by then
+
+
+def stream_sound(
+    board: str,
+    port: str,
+    choice: Choice,
+    clips: str | None,
+    recordings: str | None,
+    limit: str | None,
+    source: str | None,
+    codec_fault: str | None,
+    out: str | None,
+    log: Log,
+) -> None:
+    """Each model after the other. TinyswitchError if recordings are lost or answers differ."""
+    project.board(board, KEYWORD)
+    if source not in (None, *SOURCES):
+        raise TinyswitchError(f"--source {source}: it is microphones or link")
+    if clips and recordings:
+        raise TinyswitchError("give either --clips DIR or --recordings WAV, not both")
+    count = target.number("--limit", limit) if limit else None
+    models = keyword_models(choice)
+    log(f"building the firmware for {board}")
+    built = firmware.build(board, KEYWORD, models)
+    with connected(board, port, built, log) as (device, prepare):
+        playing = _playing(device, built, source, codec_fault)
+        for model in built.models:
+            folder = target.model_folder(out, len(models) > 1, board, model.name)
+            _stream(device, playing, built, model, (clips, recordings, count), folder, prepare, log)
+
+
+def _playing(
+    device: Board, built: Build, source: str | None, codec_fault: str | None
+) -> Callable[[Path], Board] | None:
+    """What makes a board that hears a WAV file; None: samples go over the link."""
+    possible = device.kind == "virtual" and device.name in names.WITH_MICROPHONES
+    if (source == "microphones" or codec_fault) and not possible:
+        raise TinyswitchError(
+            f"{'--codec-fault' if codec_fault else '--source microphones'}: only a virtual "
+            f"{names.WITH_MICROPHONES[0]} can be played to; leave it out, and {device.name} gets sound "
+            "over the link"
+        )
+    if source == "link" or not possible:
+        return None
+    return lambda path: _virtual(built, device.name, audio=path, audio_fast=True, codec_fault=codec_fault)
+
+
+def _virtual(built: Build, board: str, **options: object) -> Board:
+    from tinyswitch.boards.virtual import VirtualBoard  # loads the emulator
+    from tinyswitch.boards.virtual.chip import Options
+
+    return VirtualBoard(built.elf, board, Options(**options))  # type: ignore[arg-type]
+
+
+def _stream(
+    device: Board,
+    playing: Callable[[Path], Board] | None,
+    built: Build,
+    model: Plan,
+    sound: tuple[str | None, str | None, int | None],
+    out: Path,
+    prepare: Callable[[], None],
+    log: Log,
+) -> None:
+    from tinyswitch.evaluate.keyword import material
+    from tinyswitch.evaluate.keyword.display import keyword_tables
+    from tinyswitch.evaluate.keyword.stream import Job, keyword_eval
+    from tinyswitch.keywords import record
+
+    clips, recordings, limit = sound
+    if recordings:
+        folder, found = material.long(Path(recordings), limit, log)
+    else:
+        folder, found = material.of_clips(
+            record.read(model.source), Path(clips) if clips else None, limit, log
+        )
+    job = Job(device, playing, built, model, folder, found, out, target.CACHE, prepare=prepare)
+    summary = keyword_eval(job, Console(stderr=True))
+    console = wide_console()
+    for shown in keyword_tables(summary):
+        console.print(shown)
+    log(f"results: {out}")
+    check(summary, out, "windows", "windows differ from the host's")
+    if different := summary["detections"]["different"]:
+        raise TinyswitchError(f"{out}: {different} detections are the board's or the host's alone")
+
+
+def listen(
+    board: str,
+    port: str,
+    choice: Choice,
+    audio: str | None,
+    limit: str | None,
+    codec_fault: str | None,
+    log: Log,
+) -> None:
+    """Until the time is over, the sound ends, or Ctrl-C."""
+    from tinyswitch.keywords.listen import Listener
+
+    project.board(board, KEYWORD)
+    seconds = target.number("--limit", limit) if limit else None
+    sound = _sound(audio, log)
+    built = firmware.build(board, KEYWORD, keyword_models(choice))
+    with connected(board, port, built, log) as (device, prepare):
+        prepare()
+        device, over_link, length = _hearing(device, built, audio, sound, codec_fault)
+        with device, _session(device, built, log) as session:
+            nets = [plan.name for plan in built.models]
+            listener = Listener(session.keywords, session.entry.classes, nets, Console(), over_link)
+            until = min((s for s in (seconds, length) if s is not None), default=None)
+            log(f"{device.label} listens{'' if until or audio else ' until Ctrl-C'}")
+            listener.run(until)
+    log(f"{listener.detected} detected")
+
+
+def _hearing(
+    device: Board, built: Build, audio: str | None, sound: np.ndarray | None, codec_fault: str | None
+) -> tuple[Board, np.ndarray | None, float | None]:
+    """The board, the sound that it gets over the link, and how long its microphones hear something, in s."""
+    if device.kind == "virtual" and device.name in names.WITH_MICROPHONES:
+        path = Path(audio) if audio else None
+        return (
+            _virtual(built, device.name, audio=path, codec_fault=codec_fault),
+            None,
+            None if sound is None else len(sound) / 16000 + 1,
+        )
+    if codec_fault:
+        raise TinyswitchError(f"--codec-fault: only a virtual {names.WITH_MICROPHONES[0]} has one")
+    if sound is None and (device.kind != "real" or device.name not in names.WITH_MICROPHONES):
+        raise TinyswitchError(f"{device.label}: it has no microphones; give --audio FILE.wav")
+    return device, sound, None
+
+
+def _sound(audio: str | None, log: Log) -> np.ndarray | None:
+    from tinyswitch.keywords import wav
+
+    if audio is None:
+        return None
+    sound = wav.read(Path(audio))
+    wav.say([sound], log)
+    return sound.samples
+
+
+def _session(device: Board, built: Build, log: Log) -> KeywordSession:
+    from tinyswitch.evaluate.keyword.playing import KeywordSession
+
+    first = built.models[0]
+    return KeywordSession(device, first.id, first.name, Detector(), log)
+
+
+def screenshot(
+    board: str, choice: Choice, audio: str | None, codec_fault: str | None, out: str | None, log: Log
+) -> None:
+    """Prints where the picture is: of when a word has been detected, else of the end of the sound."""
+    project.board(board, KEYWORD)
+    if board not in names.WITH_DISPLAY:
+        raise TinyswitchError(f"--board {board}: it has no display; {', '.join(names.WITH_DISPLAY)} has one")
+    path = Path(out) if out else project.ROOT / "runs" / f"screenshot-{board}.png"
+    sound = _sound(audio, log)
+    built = firmware.build(board, KEYWORD, keyword_models(choice))
+    options = {"audio": Path(audio) if audio else None, "audio_fast": True, "codec_fault": codec_fault}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    device = _virtual(built, board, screenshot=path.absolute(), **options)
+    with device, _session(device, built, log) as session:
+        word = _wait(session, SHOWN_SAMPLES if sound is None else len(sound) + SETTLED_SAMPLES)
+        device.screenshot()  # type: ignore[attr-defined]
+    log(f"detected: {word or 'nothing'}")
+    print(path)
+
+
+def _wait(session: KeywordSession, samples: int) -> str | None:
+    """Until a word has been detected and shown, or so many samples are heard; returns the word."""
+    session.keywords.listen("microphones")
+    begin, until, word = time.monotonic(), samples, None
+    while True:
+        now = session.keywords.scores()
+        silent = now.microphones == "silent" and time.monotonic() - begin > CODEC_S
+        if now.samples >= until or silent:
+            return word
+        if now.detections and word is None:
+            word = session.entry.classes[session.keywords.detections().detections[-1].word]
+            until = min(until, now.samples + SETTLED_SAMPLES)
+        if time.monotonic() - begin > PATIENCE_S:
+            raise TinyswitchError(
+                f"{PATIENCE_S:g} s have passed, {until - now.samples} samples are missing; "
+                f"microphones: {now.microphones}"
+            )
+        time.sleep(LOOK_S)
