@@ -204,7 +204,7 @@ def stream_eval(
     limit: str | None = None,
     out: str | None = None,
 ) -> None:
-    """Stream images, motions or sound to a board; report accuracy, cycles, RAM, flash. Goes on if interrupted."""
+    """Stream images, motions or sound to a board; report accuracy and costs. Goes on if interrupted."""
     from tinyswitch.evaluate.target import Choice
 
     choice = Choice(net, models, family)

@@ -23,8 +23,8 @@ FULL = 65536  # of a mean
 class Listener:
     """A board that listens, and a console that says what it hears.
 
-    ``classes`` are the model's, ``nets`` the names of the entries of the board's table. ``sound``, (n,) int16,
-    goes over the link as fast as it is spoken, and listening ends with it; None: the board's microphones.
+    ``classes`` are the model's, ``nets`` the names of the entries of the board's table. ``sound``, (n,)
+    int16, goes over the link as fast as it is spoken, and listening ends with it; None: the microphones.
     """
 
     keywords: Keywords
