@@ -13,10 +13,12 @@ from hypothesis import assume, given
 from models import ACTIVATIONS, SAME, OneOperator, examples
 from native_engine import ENGINE, FLAGS
 from stream_nets import Layer, Net, nets
+from stream_program import measure
 from stream_support import check_stream
 from tinyswitch.compiler import compile_model, compile_stream, emit
 from tinyswitch.compiler.plan import INPUT
 from tinyswitch.compiler.tflite_writer import options
+from virtual_programs import needs_gcc
 
 MODELS = sorted((Path(__file__).resolve().parents[1] / "models").glob("keyword*.tflite"))
 DATA = os.environ.get("TINYSWITCH_DATA")
@@ -56,6 +58,15 @@ def test_keyword_nets(model):
 def test_counters_never_run_over():
     """More rows than 16 bits count."""
     check_stream(KEYWORD.build()[0], 70_000 // 4, np.random.default_rng(2), every=97)
+
+
+@needs_gcc
+def test_instructions_on_the_virtual_board(tmp_path):
+    """Answers there are LiteRT's too."""
+    _, stream, cost = measure(written(tmp_path, KEYWORD.build()[0]), tmp_path)
+    assert stream.hop == 4 and cost.first > cost.whole * 0.9
+    assert cost.answer < cost.streamed < cost.whole / 3
+    assert cost.largest_row < cost.streamed
 
 
 def test_only_new_rows_are_computed(tmp_path):

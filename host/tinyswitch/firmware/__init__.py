@@ -65,7 +65,7 @@ def build(board: str, app: str, models: Sequence[Path | Entry]) -> Build:
         overflow = pio.compile(spec)
         if overflow:
             raise DoesNotFit(fit.refusal(spec, plans, overflow))
-        figures = memory.measure(spec, plans)
+        figures = memory.measure(spec, plans, streams)
         memory.write(figures, spec.memory_file)
     return Build(board, app, spec.elf, plans, figures)
 

@@ -26,7 +26,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
-from tinyswitch.compiler import Plan
+from tinyswitch.compiler import Plan, Stream
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.firmware.project import Spec
 
@@ -70,13 +70,13 @@ def _objects(elf: ELFFile) -> dict[str, int]:
     return sizes
 
 
-def measure(spec: Spec, plans: Sequence[Plan]) -> dict[str, Any]:
-    """The figures of the firmware in ``spec.elf``."""
+def measure(spec: Spec, plans: Sequence[Plan], streams: Sequence[Stream | None] = ()) -> dict[str, Any]:
+    """The figures of the firmware in ``spec.elf``; ``streams``: streaming forms of the models, which it has too."""
     image = read_elf(spec.elf)
     weights = sum(n for name, n in image.symbols.items() if WEIGHTS.fullmatch(name))
     generated = sum(n for name, n in image.symbols.items() if GENERATED.fullmatch(name))
     arena = image.symbols.get("ts_arena", 0)
-    largest = max(plans, key=lambda p: p.arena_bytes)
+    largest = max([*plans, *(s.body for s in streams if s)], key=lambda p: p.arena_bytes)
     return {
         "models": [p.name for p in plans],
         "ram": {
