@@ -107,12 +107,13 @@ def measure(path: Path, folder: Path) -> tuple[Plan, Stream, Cost]:
 
 
 def main(paths: list[str]) -> None:
-    print("model, arena whole, arena streamed, instructions whole, streamed, the answer of these, largest row")
+    print("model | arena whole, streamed | instructions whole, streamed | MACs whole, streamed | largest row")
     for path in map(Path, paths):
         with tempfile.TemporaryDirectory() as folder:
             plan, stream, cost = measure(path, Path(folder))
-        figures = [plan.arena_bytes, stream.arena_bytes, cost.whole, round(cost.streamed)]
-        print(path.stem, *(f"{n:,}" for n in [*figures, cost.answer, cost.largest_row]), sep=" | ")
+        bytes_and_instructions = plan.arena_bytes, stream.arena_bytes, cost.whole, round(cost.streamed)
+        figures = *bytes_and_instructions, plan.macs, stream.macs, cost.largest_row
+        print(path.stem, *(f"{n:,}" for n in figures), sep=" | ")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def _objects(elf: ELFFile) -> dict[str, int]:
 
 
 def measure(spec: Spec, plans: Sequence[Plan], streams: Sequence[Stream | None] = ()) -> dict[str, Any]:
-    """The figures of the firmware in ``spec.elf``; ``streams``: streaming forms of the models, which it has too."""
+    """The figures of the firmware in ``spec.elf``; ``streams``: streaming forms of models that it has too."""
     image = read_elf(spec.elf)
     weights = sum(n for name, n in image.symbols.items() if WEIGHTS.fullmatch(name))
     generated = sum(n for name, n in image.symbols.items() if GENERATED.fullmatch(name))
