@@ -23,7 +23,7 @@ I2S_FRAME = FRAME_BITS - 1 | 31 << 8 | 1 << 16 | 1 << 18  # FRL, FSALL, FSDEF, F
 MASTER_CLOCKS = 256  # a frame takes that many of the master clock (NODIV 0)
 FIFO_SAMPLES = 8
 BDR_OFFSET = 0x40
-FAST_SECONDS = 10.0  # of emulated time after the host's last byte in which time may run away from the wall's
+FAST_SECONDS = 5.0  # of emulated time after the host's last byte in which time may run away from the wall's
 FUNCTION = 10  # of the pins (DS10916's table of alternate functions)
 PINS_A, PINS_B = (("I", 4), ("I", 5), ("I", 7)), (("G", 10),)  # clocks; data (UM1907)
 
