@@ -416,11 +416,12 @@ def family(
 @task(
     help={
         "family": "family to train: digits, cifar10, or FILE.json (digits if no --app is given)",
-        "app": "application whose model to train: gesture",
-        "recordings": "gesture: folder of recordings (else the data root's)",
+        "app": "application whose model to train: gesture or keyword",
+        "recordings": "with --app: folder of recordings (keyword: WORD/*.wav; else the data root's)",
         "keep": "gesture: keep only so many features, the most important",
         "trials": "gesture: hyper-parameters to try first",
-        "out": "folder for everything, or gesture: file (else models/ and models/families/NAME)",
+        "net": "keyword: tiny, default or large",
+        "out": "folder for everything, or with --app: file (else models/ and models/families/NAME)",
     }
 )
 @one_line
@@ -430,14 +431,15 @@ def train(
     app: str | None = None,
     recordings: str | None = None,
     keep: str | None = None,
-    trials: str = "0",
+    trials: str | None = None,
+    net: str | None = None,
     out: str | None = None,
 ) -> None:
-    """Train a family whose sub-networks are all good (digits: minutes, cifar10: an hour), or gestures."""
+    """Train a family whose sub-networks are all good (digits: minutes, cifar10: an hour), or --app's model."""
     from tinyswitch.commands import making
 
     if app:
-        making.train_app(app, family, recordings, keep, trials, out, say)
+        making.train_app(app, family, making.AppTraining(recordings, keep, trials, net, out), say)
     else:
         making.train_family(family or "digits", out, say)
 

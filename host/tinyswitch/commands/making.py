@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from tinyswitch import families, nets
-from tinyswitch.commands.building import APP
+from tinyswitch.commands.building import APP, GESTURE, KEYWORD
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate import target
 from tinyswitch.evaluate.display import count, wide_console
@@ -84,20 +85,46 @@ def train_family(name: str, out: str | None, log: Log) -> None:
     log(f"record: {train(name, Path(out) if out else None, log)}")
 
 
-def train_app(
-    app: str,
-    family: str | None,
-    recordings: str | None,
-    keep: str | None,
-    trials: str,
-    out: str | None,
-    log: Log,
-) -> None:
-    from tinyswitch.gestures.command import train_gestures  # loads TensorFlow
+@dataclass(frozen=True)
+class AppTraining:
+    """What was asked for, as it was typed."""
 
+    recordings: str | None
+    keep: str | None
+    trials: str | None
+    net: str | None
+    out: str | None
+
+
+def train_app(app: str, family: str | None, asked: AppTraining, log: Log) -> None:
+    """Trains the model of an application. Raises TinyswitchError for options that are another's."""
     if family:
         raise TinyswitchError("give either --family or --app")
-    if app != "gesture":
-        raise TinyswitchError(f"--app {app}: the applications with a model of their own to train: gesture")
-    kept = target.number("--keep", keep) if keep else None
-    train_gestures(recordings, out, log, keep=kept, trials=target.number("--trials", trials, minimum=0))
+    if app == GESTURE:
+        _none_of(app, net=asked.net)
+        _train_gestures(asked, log)
+    elif app == KEYWORD:
+        _none_of(app, keep=asked.keep, trials=asked.trials)
+        _train_keywords(asked, log)
+    else:
+        raise TinyswitchError(f"--app {app}: the applications with a model of their own: {GESTURE}, {KEYWORD}")
+
+
+def _none_of(app: str, **options: str | None) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise TinyswitchError(f"--{name} {value}: --app {app} has no such option")
+
+
+def _train_gestures(asked: AppTraining, log: Log) -> None:
+    from tinyswitch.gestures.command import train_gestures  # loads TensorFlow
+
+    kept = target.number("--keep", asked.keep) if asked.keep else None
+    trials = target.number("--trials", asked.trials or "0", minimum=0)
+    train_gestures(asked.recordings, asked.out, log, keep=kept, trials=trials)
+
+
+def _train_keywords(asked: AppTraining, log: Log) -> None:
+    from tinyswitch.keywords.command import train_keywords
+
+    train_keywords(asked.recordings, asked.out, log, net=asked.net or "default")

@@ -11,6 +11,7 @@ from tinyswitch.features.frontend import CHANNELS, RATE, ROWS, Frontend
 from tinyswitch.keywords.clips import SILENCE, Clip
 from tinyswitch.keywords.wav import as_int16
 
+JOINT = 480  # samples over which one clip fades into another
 LEAD_ROWS = 50  # of what is heard before a clip in a stream: 1 s
 
 
@@ -19,13 +20,21 @@ class Augmentation:
     """How far a clip's variants may be from it; drawn evenly, anew for each variant."""
 
     shift_s: float = 0.15  # earlier or later
-    speed: float = 1.15  # faster or slower by up to this factor
+    speed: float = 1.2  # faster or slower by up to this factor
     quieter_db: float = 20.0
     louder_db: float = 6.0  # what exceeds int16 is cut off
     noisy: float = 0.6  # share of the variants with noise
     snr_db: tuple[float, float] = (3.0, 30.0)  # signal to noise
     lead: float = 0.5  # share of the variants that are heard after another sound, not at the stream's begin
     spoken: float = 0.6  # share of those sounds that are other clips; the rest is noise
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A variant: its second of sound (16000,) int16, and the features (49, 40) int8 at its end."""
+
+    sound: np.ndarray
+    features: np.ndarray
 
 
 class Variants:
@@ -39,22 +48,40 @@ class Variants:
 
     def features(self, clip: Clip) -> np.ndarray:
         """(49, 40) int8 of a variant."""
-        a, rng = self._a, self._rng
+        return self.heard(clip).features
+
+    def heard(self, clip: Clip) -> Heard:
+        """A variant, with its sound."""
         sound = moved(stretched(clip.samples.astype(float), self._factor()), self._shift())
-        if clip.label == SILENCE:
+        return self._recorded(sound, clip.label == SILENCE)
+
+    def joined(self, first: Clip, second: Clip) -> Heard:
+        """The begin of one clip and the end of another, as one sound that nobody said; varied like a clip."""
+        sounds = [stretched(clip.samples.astype(float), self._factor()) for clip in (first, second)]
+        at = self._rng.uniform(0.35, 0.65) * RATE
+        second_share = np.clip((np.arange(RATE) - at) / JOINT + 0.5, 0, 1)
+        loud = [max(loudness(sound), 1.0) for sound in sounds]
+        sound = sounds[0] * (1 - second_share) + sounds[1] * second_share * loud[0] / loud[1]
+        return self._recorded(moved(sound, self._shift()), False)
+
+    def _recorded(self, sound: np.ndarray, silent: bool) -> Heard:
+        """Louder or not, in noise or not, after another sound or not."""
+        a, rng = self._a, self._rng
+        if silent:
             gain = 10 ** (rng.uniform(-2 * a.quieter_db, a.louder_db) / 20)
         else:
             gain = 10 ** (rng.uniform(-a.quieter_db, a.louder_db) / 20)
-        sound *= gain
+        sound = sound * gain
         before = self._before() * gain
         if rng.random() < a.noisy:
             ratio = 10 ** (rng.uniform(*a.snr_db) / 20)
             noise = np.concatenate([self._noise(), self._noise()])
             noise *= loudness(sound) / ratio / max(loudness(noise), 1.0)
             before, sound = before + noise[:RATE], sound + noise[RATE:]
+        second = as_int16(sound)
         if rng.random() < a.lead:
-            return after(as_int16(before), as_int16(sound), self._frontend)
-        return alone(as_int16(sound), self._frontend)
+            return Heard(second, after(as_int16(before), second, self._frontend))
+        return Heard(second, alone(second, self._frontend))
 
     def _factor(self) -> float:
         return float(self._a.speed ** self._rng.uniform(-1, 1))

@@ -39,7 +39,7 @@ def of_variants(
     step: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """(clips, count, 49, 40) int8; each clip itself first. ``step`` is called after each clip."""
-    path = FOLDER / f"{_key(clips, others, count, augmentation, seed)}.npy"
+    path = FOLDER / f"{key(clips, others, count, augmentation, seed)}.npy"
     if path.exists():
         return np.load(path)
     result = np.empty((len(clips), count, ROWS, CHANNELS), np.int8)
@@ -55,11 +55,16 @@ def of_variants(
     return result
 
 
-def _key(
-    clips: Sequence[Clip], others: Sequence[Clip], count: int, augmentation: Augmentation, seed: int
+def key(
+    clips: Sequence[Clip],
+    others: Sequence[Clip],
+    count: int,
+    augmentation: Augmentation,
+    seed: int,
+    kind: str = "",
 ) -> str:
     """Of all that the features depend on: sounds, variants, and the code that computes them."""
-    digest = hashlib.sha256(f"{count} {seed} {asdict(augmentation)}".encode())
+    digest = hashlib.sha256(f"{kind}{count} {seed} {asdict(augmentation)}".encode())
     for path in (*sorted(HEADER.parent.glob("frontend*")), ROOT / "host/tinyswitch/keywords/augment.py"):
         digest.update(path.read_bytes())
     for clip in (*clips, *others):
