@@ -435,7 +435,7 @@ def train(
     net: str | None = None,
     out: str | None = None,
 ) -> None:
-    """Train a family whose sub-networks are all good (digits: minutes, cifar10: an hour), or --app's model."""
+    """Train a family whose sub-networks are all good (digits: minutes, cifar10: an hour), or an --app's."""
     from tinyswitch.commands import making
 
     if app:

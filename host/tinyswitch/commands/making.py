@@ -107,7 +107,7 @@ def train_app(app: str, family: str | None, asked: AppTraining, log: Log) -> Non
         _none_of(app, keep=asked.keep, trials=asked.trials)
         _train_keywords(asked, log)
     else:
-        raise TinyswitchError(f"--app {app}: the applications with a model of their own: {GESTURE}, {KEYWORD}")
+        raise TinyswitchError(f"--app {app}: it is {GESTURE} or {KEYWORD}")
 
 
 def _none_of(app: str, **options: str | None) -> None:
