@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -102,17 +102,18 @@ class Run(ABC, Generic[S]):
         done = total - sum(item.size for item in missing)
         with bars(self.console) as progress, ExitStack() as stack:
             bar = progress.add_task(self._board.label, total=total, completed=done)
-            shared = None
-            if self.playing(missing[0].name) is None:
-                shared = stack.enter_context(self._begun(self._board))
+            shared: S | None = None
             losses = Losses(self._board, "recordings", self._kept, self.note)
             for item in missing:
+                own = self.playing(item.name)
+                if own is None and shared is None:
+                    shared = stack.enter_context(self._begun(self._board))
 
                 def part(size: int, before: int = done) -> None:
                     progress.update(bar, completed=before + size)
 
                 try:
-                    line = self._played(item, shared, part)
+                    line = self._played(item, own, shared, part)
                 except FrameLost as error:
                     losses.add(item.name, error)
                     continue
@@ -122,14 +123,9 @@ class Run(ABC, Generic[S]):
                 done += item.size
                 progress.update(bar, completed=done)
 
-    def _played(self, item: Item, shared: S | None, part: Callable[[int], None]) -> Line:
+    def _played(self, item: Item, own: Board | None, shared: S | None, part: Callable[[int], None]) -> Line:
         begin = time.monotonic()
-        with ExitStack() as stack:
-            session = shared
-            if session is None:
-                board = self.playing(item.name)
-                assert board is not None
-                session = stack.enter_context(self._begun(board))
+        with self._begun(own) if own else nullcontext(shared) as session:
             found = self.one(session, item.name, part)
         seconds = round(time.monotonic() - begin, 3)
         return {"recording": item.name, "samples": item.digest, **found, "seconds": seconds}
