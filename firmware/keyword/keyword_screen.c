@@ -52,7 +52,7 @@ int ts_keyword_screen_step(ts_keyword_screen *screen, const ts_keywords *k) {
     if (show->display == NULL) {
         return 0;
     }
-    const uint64_t now = board_cycles();
+    const uint64_t now = k->polled; /* to the 10 ms: the clock takes time to read */
     if (now - screen->updated >= board_clock_hz / UPDATES_A_SECOND) {
         screen->updated = now;
         tell_word(screen, &k->spotter.detector, now);

@@ -11,7 +11,7 @@
 
 enum {
     FETCH_SAMPLES = TS_FRONTEND_STEP, /* at once: one window at most is complete then */
-    FETCHES_A_SECOND = 100,           /* at least, unless something takes longer */
+    POLLS_A_SECOND = 100,             /* unless something takes longer */
     LEVEL_SAMPLES = TS_FRONTEND_RATE / 10,
     LEVEL_DOUBLING = 100, /* of the level, for twice the amplitude */
     LEVEL_FULL = 1000,    /* full scale */
@@ -155,18 +155,13 @@ void ts_keywords_take(ts_keywords *k, const int16_t *samples, uint32_t n) {
     }
 }
 
-/* Samples of the microphones, no more often than needed. */
+/* What the microphones have; returns how many samples. */
 static uint32_t fetch(ts_keywords *k) {
     int16_t samples[FETCH_SAMPLES];
     const uint64_t now = board_cycles(), passed = now - k->fetched;
-    if (passed < board_clock_hz / FETCHES_A_SECOND) {
-        return 0;
-    }
     const uint32_t n = (uint32_t)board_audio_read(samples, FETCH_SAMPLES);
     k->longest = passed > k->longest ? (uint32_t)passed : k->longest;
-    if (n < FETCH_SAMPLES) {
-        k->fetched = now; /* else there may be more: at once again */
-    }
+    k->fetched = now;
     ts_keywords_take(k, samples, n);
     return n;
 }
@@ -199,7 +194,14 @@ static void tell_microphones(ts_keywords *k) {
 }
 
 int ts_keywords_poll(ts_keywords *k) {
+    const uint64_t now = board_cycles();
+    if (now - k->polled < board_clock_hz / POLLS_A_SECOND) {
+        return 0;
+    }
     const uint32_t n = k->source == TS_KEYWORDS_MICROPHONES ? fetch(k) : 0;
+    if (n < FETCH_SAMPLES) {
+        k->polled = now; /* else there may be more: at once again */
+    }
     ts_load_tick(&k->load);
     if (ts_link_is_alone(k->link)) {
         if (k->source != TS_KEYWORDS_MICROPHONES) {

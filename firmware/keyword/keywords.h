@@ -21,7 +21,8 @@ typedef struct ts_keywords {
     ts_spotter spotter;
     ts_load load;
     ts_link *link;
-    uint64_t fetched;     /* when the microphones were last asked */
+    uint64_t polled;      /* board_cycles() when it was last looked at what there is to do */
+    uint64_t fetched;     /* the same, when the microphones were last asked */
     uint64_t work;        /* ticks spent on the window that is being heard, without those of tasks */
     uint32_t longest;     /* ticks between two fetches, the most so far */
     uint32_t told_count;  /* detections that text was written of, or need not be */
