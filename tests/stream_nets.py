@@ -170,7 +170,7 @@ class _Model(OneOperator):
     def dense(self, x: int) -> int:
         """Over all rows."""
         count = int(np.prod(self.writer.shape(x)))
-        weights, bias = self.filter((4, count), 0, False, count)
+        weights, bias = self.filter((4, count), 0, True, count)
         y = self.output((1, 4), 0.05, 3)
         self.writer.op("FULLY_CONNECTED", [x, weights, bias], [y], options("FullyConnected"))
         return y
