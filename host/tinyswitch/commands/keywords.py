@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +24,11 @@ from tinyswitch.link.keyword import Detector
 if TYPE_CHECKING:
     from tinyswitch.compiler import Plan
     from tinyswitch.evaluate.keyword.playing import KeywordSession
+    from tinyswitch.keywords.recording import Recording
 
 Log = Callable[[str], None]
 SOURCES = ("microphones", "link")
-SETTLED_SAMPLES = 8000  # of sound between a detection and a picture: half a second to draw it
+SETTLED_SAMPLES = 4000  # of sound between a detection and a picture: a quarter of a second to draw it
 SHOWN_SAMPLES = 24000  # of silence, if nothing is played
 LOOK_S = 0.05  # between two looks at the board
 PATIENCE_S = 300.0  # for a picture
@@ -46,21 +47,47 @@ def stream_sound(
     out: str | None,
     log: Log,
 ) -> None:
-    """Each model after the other. TinyswitchError if recordings are lost or answers differ."""
+    """Each model of ``--models``, else the project's default one. TinyswitchError if recordings are lost or
+    answers differ."""
     project.board(board, KEYWORD)
     if source not in (None, *SOURCES):
         raise TinyswitchError(f"--source {source}: it is microphones or link")
     if clips and recordings:
         raise TinyswitchError("give either --clips DIR or --recordings WAV, not both")
+    _check_played(board in names.WITH_MICROPHONES, board, source, codec_fault)
     count = target.number("--limit", limit) if limit else None
     models = keyword_models(choice)
+    chosen = models if choice.models else models[:1]
+    sounds = [_material(model, clips, recordings, count, log) for model in chosen]
     log(f"building the firmware for {board}")
     built = firmware.build(board, KEYWORD, models)
     with connected(board, port, built, log) as (device, prepare):
         playing = _playing(device, built, source, codec_fault)
-        for model in built.models:
-            folder = target.model_folder(out, len(models) > 1, board, model.name)
-            _stream(device, playing, built, model, (clips, recordings, count), folder, prepare, log)
+        for model, (where, found) in zip(built.models, sounds, strict=False):
+            folder = target.model_folder(out, len(chosen) > 1, board, model.name)
+            _stream(device, playing, built, model, where, found, folder, prepare, log)
+
+
+def _material(
+    model: Path, clips: str | None, recordings: str | None, limit: int | None, log: Log
+) -> tuple[Path, list[Recording]]:
+    from tinyswitch.evaluate.keyword import material
+    from tinyswitch.keywords import record
+
+    known = record.read(model)
+    if recordings:
+        return material.long(Path(recordings), limit, log)
+    return material.of_clips(known, Path(clips) if clips else None, limit, log)
+
+
+def _check_played(possible: bool, board: str, source: str | None, codec_fault: str | None) -> None:
+    """Raises TinyswitchError for options about microphones that sound cannot be played into."""
+    if (source == "microphones" or codec_fault) and not possible:
+        raise TinyswitchError(
+            f"{'--codec-fault' if codec_fault else '--source microphones'}: only a virtual "
+            f"{names.WITH_MICROPHONES[0]} can be played to; leave it out, and {board} gets sound over "
+            "the link"
+        )
 
 
 def _playing(
@@ -68,12 +95,7 @@ def _playing(
 ) -> Callable[[Path], Board] | None:
     """What makes a board that hears a WAV file; None: samples go over the link."""
     possible = device.kind == "virtual" and device.name in names.WITH_MICROPHONES
-    if (source == "microphones" or codec_fault) and not possible:
-        raise TinyswitchError(
-            f"{'--codec-fault' if codec_fault else '--source microphones'}: only a virtual "
-            f"{names.WITH_MICROPHONES[0]} can be played to; leave it out, and {device.name} gets sound "
-            "over the link"
-        )
+    _check_played(possible, device.label, source, codec_fault)
     if source == "link" or not possible:
         return None
     return lambda path: _virtual(built, device.name, audio=path, audio_fast=True, codec_fault=codec_fault)
@@ -91,23 +113,15 @@ def _stream(
     playing: Callable[[Path], Board] | None,
     built: Build,
     model: Plan,
-    sound: tuple[str | None, str | None, int | None],
+    folder: Path,
+    found: Sequence[Recording],
     out: Path,
     prepare: Callable[[], None],
     log: Log,
 ) -> None:
-    from tinyswitch.evaluate.keyword import material
     from tinyswitch.evaluate.keyword.display import keyword_tables
     from tinyswitch.evaluate.keyword.stream import Job, keyword_eval
-    from tinyswitch.keywords import record
 
-    clips, recordings, limit = sound
-    if recordings:
-        folder, found = material.long(Path(recordings), limit, log)
-    else:
-        folder, found = material.of_clips(
-            record.read(model.source), Path(clips) if clips else None, limit, log
-        )
     job = Job(device, playing, built, model, folder, found, out, target.CACHE, prepare=prepare)
     summary = keyword_eval(job, Console(stderr=True))
     console = wide_console()
@@ -132,37 +146,31 @@ def listen(
     from tinyswitch.keywords.listen import Listener
 
     project.board(board, KEYWORD)
+    if audio is None and board not in names.WITH_MICROPHONES:
+        raise TinyswitchError(f"--board {board}: it has no microphones; give --audio FILE.wav")
     seconds = target.number("--limit", limit) if limit else None
     sound = _sound(audio, log)
     built = firmware.build(board, KEYWORD, keyword_models(choice))
     with connected(board, port, built, log) as (device, prepare):
         prepare()
-        device, over_link, length = _hearing(device, built, audio, sound, codec_fault)
+        device, over_link = _hearing(device, built, audio, sound, codec_fault)
         with device, _session(device, built, log) as session:
             nets = [plan.name for plan in built.models]
             listener = Listener(session.keywords, session.entry.classes, nets, Console(), over_link)
-            until = min((s for s in (seconds, length) if s is not None), default=None)
-            log(f"{device.label} listens{'' if until or audio else ' until Ctrl-C'}")
-            listener.run(until)
+            log(f"{device.label} listens{'' if limit or audio else ' until Ctrl-C'}")
+            listener.run(seconds, None if sound is None else len(sound) + SETTLED_SAMPLES)
     log(f"{listener.detected} detected")
 
 
 def _hearing(
     device: Board, built: Build, audio: str | None, sound: np.ndarray | None, codec_fault: str | None
-) -> tuple[Board, np.ndarray | None, float | None]:
-    """The board, the sound that it gets over the link, and how long its microphones hear something, in s."""
+) -> tuple[Board, np.ndarray | None]:
+    """The board, and the sound that it gets over the link; None: its microphones hear something."""
     if device.kind == "virtual" and device.name in names.WITH_MICROPHONES:
         path = Path(audio) if audio else None
-        return (
-            _virtual(built, device.name, audio=path, codec_fault=codec_fault),
-            None,
-            None if sound is None else len(sound) / 16000 + 1,
-        )
-    if codec_fault:
-        raise TinyswitchError(f"--codec-fault: only a virtual {names.WITH_MICROPHONES[0]} has one")
-    if sound is None and (device.kind != "real" or device.name not in names.WITH_MICROPHONES):
-        raise TinyswitchError(f"{device.label}: it has no microphones; give --audio FILE.wav")
-    return device, sound, None
+        return _virtual(built, device.name, audio=path, codec_fault=codec_fault), None
+    _check_played(False, device.label, None, codec_fault)
+    return device, sound
 
 
 def _sound(audio: str | None, log: Log) -> np.ndarray | None:

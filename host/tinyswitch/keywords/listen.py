@@ -40,12 +40,13 @@ class Listener:
     _state: str = "on"
     _latest: Answered | None = field(default=None, init=False)
 
-    def run(self, seconds: float | None = None) -> None:
-        """Prints each detection as it comes, until ``seconds`` have passed, the sound ends, or Ctrl-C.
+    def run(self, seconds: float | None = None, samples: int | None = None) -> None:
+        """Prints each detection as it comes: until ``seconds`` have passed, ``samples`` are heard, or Ctrl-C.
 
         On a terminal the scores, the level, the net and the processor's load are shown, too.
         """
         self.keywords.listen("microphones" if self.sound is None else "link")
+        samples = samples if self.sound is None else len(self.sound)
         begin = self.clock()
         with Live(console=self.console, auto_refresh=False, transient=True) as live:
             try:
@@ -55,8 +56,9 @@ class Listener:
                     now = self._look()
                     if self.console.is_terminal:
                         live.update(self._picture(now), refresh=True)
-                    spoken = self.sound is not None and now.samples >= len(self.sound)
-                    if spoken or (seconds is not None and passed >= seconds):
+                    if samples is not None and now.samples >= samples:
+                        return
+                    if seconds is not None and passed >= seconds:
                         return
                     self.sleep(PAUSE_S)
             except KeyboardInterrupt:
