@@ -135,6 +135,16 @@ def test_noise_has_the_loudness_that_is_asked_for():
     assert means[0] < means[1] / 2
 
 
+def test_a_joined_sound_begins_as_the_first_clip_and_ends_as_the_second():
+    still = Augmentation(0, 1, 0, 0, noisy=0, lead=0)
+    first, second = clip("yes", 1), clip("no", 2)
+    made = Variants(still, [clip("_silence_", 1)], 0).joined(first, second).sound.astype(float)
+    begin, end = slice(4000, 5300), slice(10800, 12000)  # before and after any place where they may be joined
+    np.testing.assert_allclose(made[begin], first.samples[begin], atol=1)
+    loud = augment.loudness(first.samples.astype(float)) / augment.loudness(second.samples.astype(float))
+    np.testing.assert_allclose(made[end], second.samples[end] * loud, atol=1)
+
+
 @given(seeds, st.integers(-15999, 15999))
 @examples(30)
 def test_moving_there_and_back_loses_what_left_the_second(seed, by):

@@ -35,8 +35,8 @@ class Net:
 
 NETS = {
     "tiny": Net(8, (5, 5), ((16, 2), (24, 1), (32, 1), (48, 1))),
-    "default": Net(16, (5, 5), ((32, 2), (56, 1), (72, 1), (104, 1))),
-    "large": Net(24, (5, 5), ((64, 2), (96, 1), (128, 1), (160, 1))),
+    "default": Net(24, (5, 5), ((48, 2), (64, 1), (80, 1), (96, 1))),
+    "large": Net(32, (5, 5), ((64, 2), (96, 1), (128, 1), (160, 1))),
 }
 
 
@@ -49,16 +49,16 @@ class Recipe:
     give the teacher's embedding.
     """
 
-    epochs: int = 40
+    epochs: int = 100
     batch: int = 128
-    rate: float = 0.004
-    dropout: float = 0.1  # of the mean's outputs
+    rate: float = 0.006
+    dropout: float = 0.05  # of the mean's outputs
     decay: float = 1e-4  # of weights, decoupled (AdamW)
     labels: float = (
         0.5  # weight of a clip's own word in what is to be answered; the rest is the teacher's answer
     )
     words: float = 0.5  # weight of the loss of the words
-    embedding: float = 1.0  # and of the embedding's
+    embedding: float = 0.5  # and of the embedding's
     mask_rows: int = 6  # of a feature image, silenced at most
     mask_channels: int = 5
     draws: tuple[int, ...] = (3, 2, 6, 6)  # of a clip of each class and epoch
@@ -72,7 +72,7 @@ class Lesson:
     images: np.ndarray
     classes: np.ndarray  # (n, classes) probabilities
     words: np.ndarray  # (n, words) probabilities
-    embeddings: np.ndarray  # (n, any) float32, standardised
+    embeddings: np.ndarray  # (n, any) float32, standardised; (n, 0) without a teacher
 
 
 def real(features: np.ndarray) -> np.ndarray:
@@ -130,8 +130,9 @@ def fit(
         optimizer = keras.optimizers.AdamW(rate, recipe.decay)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         crosses = "categorical_crossentropy"
-        losses = {"classes": crosses, "words": crosses, "embeddings": "mse"}
-        weights = {"classes": 1.0, "words": recipe.words, "embeddings": recipe.embedding}
+        losses, weights = {"classes": crosses, "words": crosses}, {"classes": 1.0, "words": recipe.words}
+        if first.embeddings.size:
+            losses["embeddings"], weights["embeddings"] = "mse", recipe.embedding
         trained.compile(optimizer, losses, loss_weights=weights)
     for epoch in range(recipe.epochs):
         now = lesson(rng)
@@ -149,8 +150,9 @@ def _with_heads(model: Any, lesson: Lesson) -> Any:
 
     mean = model.get_layer("dropout").output
     words = keras.layers.Dense(lesson.words.shape[1], "softmax", name="words")(mean)
-    embeddings = keras.layers.Dense(lesson.embeddings.shape[1], name="embeddings")(mean)
-    outputs = {"classes": model.output, "words": words, "embeddings": embeddings}
+    outputs = {"classes": model.output, "words": words}
+    if width := lesson.embeddings.shape[1]:
+        outputs["embeddings"] = keras.layers.Dense(width, name="embeddings")(mean)
     return keras.Model(model.input, outputs)
 
 

@@ -12,17 +12,21 @@ from multiprocessing import get_context
 import numpy as np
 
 from tinyswitch import data
+from tinyswitch.features.frontend import CHANNELS, ROWS
 from tinyswitch.keywords import features
-from tinyswitch.keywords.augment import Augmentation, Variants
+from tinyswitch.keywords.augment import Augmentation, Heard, Variants
 from tinyswitch.keywords.clips import Clip
-from tinyswitch.keywords.teacher import Teacher
+from tinyswitch.keywords.teacher import STARTS, WIDTH, Teacher
 
 PIECE = 32  # clips that a process takes at a time
 
 
 @dataclass(frozen=True)
 class Taught:
-    """Variants of n clips, ``count`` of each, and joints of two clips each, m of them."""
+    """Variants of n clips, ``count`` of each, and joints of two clips each, m of them.
+
+    Without a teacher there are no joints, and the embeddings are empty: 0 in place of 4.
+    """
 
     images: np.ndarray  # (n, count, 49, 40) int8
     embeddings: np.ndarray  # (n, count, 4, 96) float16
@@ -37,16 +41,22 @@ def prepare(
     augmentation: Augmentation,
     seed: int,
     step: Callable[[int], None] = lambda _: None,
+    *,
+    teacher: bool = True,
 ) -> Taught:
-    """``joints`` joined sounds for each clip. ``step`` is called with the number of clips done since."""
-    key = features.key(clips, (), count, augmentation, seed, f"taught {joints}")
+    """``joints`` joined sounds for each clip. ``step`` is called with the number of clips done since.
+
+    Raises TinyswitchError if there shall be a ``teacher`` but is none.
+    """
+    joints = joints if teacher else 0
+    key = features.key(clips, (), count, augmentation, seed, f"taught {joints} {teacher}")
     path = features.FOLDER / f"{key}.npz"
     if path.exists():
         with np.load(path) as kept:
             return Taught(*(kept[name] for name in Taught.__annotations__))
     pieces = [range(at, min(at + PIECE, len(clips))) for at in range(0, len(clips), PIECE)]
     workers = min(os.cpu_count() or 1, len(pieces))
-    shared = (clips, count, joints, augmentation, seed)
+    shared = (clips, count, joints, augmentation, seed, teacher)
     made = []
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, shared) as pool:
         for piece, found in zip(pieces, pool.map(_piece, pieces), strict=True):
@@ -60,13 +70,13 @@ def prepare(
 
 
 _shared: tuple[Sequence[Clip], int, int, Augmentation, int]
-_teacher: Teacher
+_teacher: Teacher | None
 
 
-def _begin(*shared: object) -> None:
+def _begin(clips: Sequence[Clip], count: int, joints: int, a: Augmentation, seed: int, teacher: bool) -> None:
     global _shared, _teacher
     os.nice(5)
-    _shared, _teacher = shared, Teacher()  # type: ignore[assignment]
+    _shared, _teacher = (clips, count, joints, a, seed), Teacher() if teacher else None
 
 
 def _piece(indices: range) -> tuple[np.ndarray, ...]:
@@ -82,7 +92,11 @@ def _piece(indices: range) -> tuple[np.ndarray, ...]:
     ]
     return (
         np.array([[heard.features for heard in row] for row in said]),
-        np.array([[_teacher.embed(heard.sound) for heard in row] for row in said], np.float16),
-        np.array([heard.features for heard in joined]),
-        np.array([_teacher.embed(heard.sound) for heard in joined], np.float16),
+        np.array([[_embed(heard) for heard in row] for row in said], np.float16),
+        np.array([heard.features for heard in joined], np.int8).reshape(-1, ROWS, CHANNELS),
+        np.array([_embed(heard) for heard in joined], np.float16).reshape(-1, len(STARTS), WIDTH),
     )
+
+
+def _embed(heard: Heard) -> np.ndarray:
+    return _teacher.embed(heard.sound) if _teacher else np.empty((0, WIDTH), np.float16)

@@ -48,9 +48,13 @@ class Teacher:
         return _run(self._embedding, windows[..., None]).reshape(len(STARTS), WIDTH)
 
 
-def need() -> None:
-    """Raises TinyswitchError, with the way out, if the teacher cannot be loaded."""
-    Teacher()
+def missing() -> str | None:
+    """Why there is no teacher, with the way to get it; None if there is one."""
+    try:
+        Teacher()
+    except TinyswitchError as error:
+        return str(error)
+    return None
 
 
 def _folder() -> Path:

@@ -85,7 +85,6 @@ def train(
     path = Path(out) if out else default_path(net)
     if path.suffix != ".tflite":
         raise TinyswitchError(f"{path}: the name of a model ends with .tflite")
-    teacher.need()
     material = prepare(clips.find(folder), log, seed, console)
     model = _fit(material, net, recipe, seed, console)
     images, labels = _all_variants(material.validation, material.division.validation)
@@ -102,6 +101,7 @@ def train(
         "unknown_lean": lean,
         "seed": seed,
         "seconds": round(time.perf_counter() - began, 1),
+        "teacher": f"{teacher.PACKAGE} {teacher.VERSION}" if material.train.embeddings.size else None,
     } | _record(material, recipe)
     data.write_file(path, content)
     data.write_file(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
@@ -117,10 +117,18 @@ def prepare(folder: Path, log: Log, seed: int, console: Console) -> Material:
         counts = ", ".join(f"{sum(c.label == i for c in part)} {n}" for i, n in enumerate(CLASSES))
         speakers = len({c.speaker for c in part if c.label != SILENCE})
         log(f"{name}: {len(part)} clips of {speakers} speakers ({counts})")
+    if why := teacher.missing():
+        log(f"without a teacher unseen speakers are understood less well: {why}")
     with bars(console) as progress:
         bar = progress.add_task("training: features, teacher", total=len(division.train))
         learned = taught.prepare(
-            division.train, VARIANTS, JOINTS, Augmentation(), seed, lambda n: progress.advance(bar, n)
+            division.train,
+            VARIANTS,
+            JOINTS,
+            Augmentation(),
+            seed,
+            lambda n: progress.advance(bar, n),
+            teacher=why is None,
         )
         progress.update(bar, completed=len(division.train))
         other = progress.add_task("validation: features", total=len(division.validation))
@@ -148,14 +156,9 @@ def lessons(material: Material, recipe: Recipe) -> Callable[[np.random.Generator
     labels = np.array([clip.label for clip in known])
     words = np.array([material.words.index(clip.word) for clip in known])
     draws = np.array(recipe.draws)[labels]
-    told = teacher.Words(
-        learned.embeddings[:, :TEACHER_VARIANTS].reshape(-1, *learned.embeddings.shape[2:]),
-        words.repeat(min(TEACHER_VARIANTS, VARIANTS)),
-        len(material.words),
-    )
+    told = _told(learned, words, len(material.words)) if learned.embeddings.size else None
     to_class = np.zeros((len(material.words), len(CLASSES)), np.float32)
-    for clip in known:
-        to_class[material.words.index(clip.word), clip.label] = 1
+    to_class[words, labels] = 1
     one_hot = np.eye(len(material.words), dtype=np.float32)
 
     def draw(rng: np.random.Generator) -> Lesson:
@@ -163,14 +166,22 @@ def lessons(material: Material, recipe: Recipe) -> Callable[[np.random.Generator
         chosen = np.arange(VARIANTS) < draws[:, None]
         owners, which = np.nonzero(chosen)[0], order[chosen]
         joints = rng.choice(len(learned.joined), min(recipe.joints, len(learned.joined)), replace=False)
+        images = np.concatenate([learned.images[owners, which], learned.joined[joints]])
+        own = one_hot[words[owners]]
+        if told is None:
+            return Lesson(images, own @ to_class, own, np.zeros((len(own), 0), np.float32))
         heard = np.concatenate([learned.embeddings[owners, which], learned.joined_embeddings[joints]])
         answers = told.probabilities(heard)
-        own = one_hot[words[owners]]
         answers[: len(owners)] += recipe.labels * (own - answers[: len(owners)])
-        images = np.concatenate([learned.images[owners, which], learned.joined[joints]])
         return Lesson(images, answers @ to_class, answers, told.standardised(heard))
 
     return draw
+
+
+def _told(learned: Taught, words: np.ndarray, count: int) -> teacher.Words:
+    """The teacher, when it has learned the words of the clips, ``words`` (clips,)."""
+    some = learned.embeddings[:, :TEACHER_VARIANTS]
+    return teacher.Words(some.reshape(-1, *some.shape[2:]), words.repeat(some.shape[1]), count)
 
 
 def _all_variants(images: np.ndarray, of: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
@@ -251,7 +262,6 @@ def _record(material: Material, recipe: Recipe) -> dict[str, Any]:
         },
         "recipe": asdict(recipe),
         "augmentation": asdict(Augmentation()) | {"variants": VARIANTS, "joints": JOINTS},
-        "teacher": f"{teacher.PACKAGE} {teacher.VERSION}",
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
     }
 
