@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import sqlite3
 import threading
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from models import examples
 from tinyswitch import families
 from tinyswitch.commands import searching
 from tinyswitch.errors import TinyswitchError
-from tinyswitch.families import search, search_report
+from tinyswitch.families import search, search_report, search_study
 from tinyswitch.families.search import Found, Point, Search, front
 from tinyswitch.families.search_images import Halves
 from tinyswitch.families.search_space import Space, spec_of, subnet_of
@@ -175,6 +176,26 @@ def test_a_trial_that_another_process_finishes_first(tmp_path, monkeypatch, mome
     assert (trial.state, trial.values) == (state, [1, 0.25] if state == TrialState.COMPLETE else None)
 
 
+def test_a_trial_that_is_taken_again_when_it_is_finished(tmp_path, monkeypatch):
+    """Another process saw it waiting, and writes that it runs only now."""
+    study, other = two_handles(tmp_path)
+    read = study._storage.get_trial
+
+    def take_again(*options):
+        trial = read(*options)
+        if trial.state == TrialState.COMPLETE:
+            with sqlite3.connect(tmp_path / "s.db") as database:
+                database.execute("UPDATE trials SET state = 'RUNNING'")
+        return trial
+
+    def objective(trial):
+        other.tell(0, (1, 0.25))
+        monkeypatch.setattr(study._storage, "get_trial", take_again)
+        return 1, 0.5
+
+    attempt(study, objective)
+
+
 @pytest.mark.parametrize("finish, error", [(False, ValueError), (True, ValueError), (True, TinyswitchError)])
 def test_what_the_objective_raises_is_not_lost(tmp_path, finish, error):
     study, other = two_handles(tmp_path)
@@ -198,6 +219,13 @@ def test_a_storage_that_fails_while_it_is_told(tmp_path, monkeypatch):
     told = study._storage, "set_trial_state_values"
     with pytest.raises(StorageInternalError, match="disk full"):
         attempt(study, draw)
+
+
+def test_how_long_a_process_waits_for_others_that_write(tmp_path):
+    study, _ = two_handles(tmp_path)
+    with study._storage._backend.engine.connect() as connection:
+        waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    assert waits == 1000 * search_study.LOCK_S
 
 
 def test_two_processes_at_the_same_trials(family, tmp_path, monkeypatch):

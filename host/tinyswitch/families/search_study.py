@@ -21,6 +21,7 @@ POPULATION = 16  # of NSGA-II; about the number of starting points, so that they
 HEARTBEAT_S = 30
 GRACE_S = 120  # after this long without a sign of life a trial's process is taken for dead
 SQLITE = "sqlite:///"
+LOCK_S = 60  # that a process waits while others write; SQLite's 5 s are too few on a busy machine
 SPEC = "spec"  # attribute of a trial: the sub-network as in a family's file
 
 
@@ -39,6 +40,7 @@ def open_study(storage: str, name: str, facts: Mapping[str, Any], sampler: str) 
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    patience = {"connect_args": {"timeout": LOCK_S}} if storage.startswith(SQLITE) else None
     with storage_errors(storage):
         if storage.startswith(SQLITE):
             Path(storage.removeprefix(SQLITE)).absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +48,10 @@ def open_study(storage: str, name: str, facts: Mapping[str, Any], sampler: str) 
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study = optuna.create_study(
                 storage=optuna.storages.RDBStorage(
-                    storage, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
+                    storage,
+                    engine_kwargs=patience,
+                    heartbeat_interval=HEARTBEAT_S,
+                    grace_period=GRACE_S,
                 ),
                 study_name=name,
                 directions=["minimize", "maximize"],
@@ -81,10 +86,11 @@ def storage_errors(url: str) -> Iterator[None]:
 def attempt(study: Study, objective: Callable[[Trial], tuple[float, float]]) -> None:
     """One trial. That another process has finished it meanwhile is no error: its result counts.
 
-    SQLite locks no rows, so two processes may take the same waiting trial; and others give up the trial of a
-    process that was asleep for GRACE_S. Optuna says so in several ways, depending on the moment:
-    UpdateFinishedTrialError, ValueError, and AssertionError where the trial was given up. What ``objective``
-    raises is raised.
+    SQLite locks no rows, so several processes may take the same waiting trial, even one that was finished in
+    that moment; and others give up the trial of a process that was asleep for GRACE_S. Optuna then raises one
+    of three: UpdateFinishedTrialError; ValueError where a finished trial is told; AssertionError on top of
+    either. The trial's state is no evidence, since it may be running again. What ``objective`` raises is
+    raised.
     """
     from optuna.exceptions import UpdateFinishedTrialError
 
@@ -107,8 +113,10 @@ def attempt(study: Study, objective: Callable[[Trial], tuple[float, float]]) -> 
     except UpdateFinishedTrialError:
         return
     except (ValueError, AssertionError) as error:
-        reason = failures[0] if failures else error.__context__ or error  # storage errors end in an assertion
-    if failures or not begun or not study.get_trials(deepcopy=False)[begun[0].number].state.is_finished():
+        reason = error.__context__ or error if isinstance(error, AssertionError) else error
+    if failures:
+        raise failures[0]
+    if not begun or not isinstance(reason, (ValueError, UpdateFinishedTrialError)):
         raise reason
 
 
