@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keyword_support import NETS, STEPS, Detection, Spotter, probabilities, rows_of, sound
 from link_support import FIRMWARE
 from models import examples, seeds
-from tinyswitch.keywords import record, table
+from tinyswitch.keywords import record
 from tinyswitch.keywords.clips import CLASSES
 from tinyswitch.link import keyword
 
@@ -176,11 +176,3 @@ def test_a_word_is_told_once_until_its_suppression_is_over_and_another_at_once()
 )
 def test_numbers_of_the_firmware(header, name, value):
     assert f"{name} = {value}" in (FIRMWARE / "keyword" / header).read_text()
-
-
-def test_steps_of_the_table():
-    from keyword_support import models
-    from tinyswitch.compiler import compile_stream
-
-    streams = {name: compile_stream(path) for name, path in models().items()}
-    assert {name: table.step(stream) for name, stream in streams.items()} == STEPS
