@@ -11,7 +11,8 @@
 enum {
     CLASS_NAME_MAX = 31,
     SAMPLE_BYTES = 2,
-    ANSWER_BYTES = 18, /* of an answer without its probabilities */
+    SOUND_SAMPLES = 64, /* at once, for the stack's sake */
+    ANSWER_BYTES = 18,  /* of an answer without its probabilities */
     PROBABILITY_BYTES = 3,
     DETECTION_BYTES = 12,
 };
@@ -77,12 +78,15 @@ static uint8_t *sound(ts_link *l, const ts_frame *f, uint8_t *answer, ts_refusal
         *refusal = ts_refuse(TS_LINK_ERR_LENGTH, f->payload_bytes);
         return answer;
     }
-    int16_t samples[TS_LINK_PAYLOAD / SAMPLE_BYTES];
-    const uint32_t n = f->payload_bytes / SAMPLE_BYTES;
-    for (uint32_t i = 0; i < n; i++) {
-        samples[i] = (int16_t)get16(f->payload + SAMPLE_BYTES * i);
+    int16_t samples[SOUND_SAMPLES];
+    for (uint32_t at = 0, n; at < f->payload_bytes; at += n * SAMPLE_BYTES) {
+        const uint32_t left = (f->payload_bytes - at) / SAMPLE_BYTES;
+        n = left < SOUND_SAMPLES ? left : SOUND_SAMPLES;
+        for (uint32_t i = 0; i < n; i++) {
+            samples[i] = (int16_t)get16(f->payload + at + SAMPLE_BYTES * i);
+        }
+        ts_keywords_take(k, samples, n);
     }
-    ts_keywords_take(k, samples, n);
     const ts_spotter *s = &k->spotter;
     return put32(put32(put32(answer, s->samples), s->rows), s->detector.answered);
 }
