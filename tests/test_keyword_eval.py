@@ -342,3 +342,23 @@ def test_a_picture_of_the_display(tmp_path, capfd):
     assert capfd.readouterr().out.strip() == str(out)
     with Image.open(out) as picture:
         assert picture.size == (480, 272) and len(picture.convert("RGB").getcolors(1 << 16)) > 3
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"average_ms": 0}, "average 0; it is from 1 to 2000"),
+        ({"average_ms": 2001}, "average 2001"),
+        ({"suppression_ms": 70000}, "suppression 70000; it is from 0 to 65535"),
+        ({"minimum": 0}, "minimum 0; it is from 1 to 100"),
+        ({"threshold": 1.5}, r"threshold 1\.5; it is from 0\.0 to 1\.0"),
+    ],
+)
+def test_settings_that_a_detector_cannot_have_are_one_line(values, text):
+    with pytest.raises(TinyswitchError, match=f"detector: {text}"):
+        Detector(**values)
+
+
+def test_settings_of_a_detector_as_the_board_takes_them():
+    assert Detector().pack() == bytes.fromhex("f401 9a99 dc05 02")  # 500 ms, 39322, 1500 ms, 2
+    assert Detector(threshold=1.0).threshold_steps == 0xFFFF
