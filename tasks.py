@@ -21,6 +21,7 @@ MODELS_HELP = "int8 .tflite file; several: A,B"
 FAMILY_HELP = "family of models/families, or FILE.json: all its sub-networks; some: FAMILY:A,B"
 IMAGES_HELP = "folder with labels.csv and images/, or one sub-folder a class (else the data root's sample)"
 APP_HELP = "application: image, gesture or keyword (which have models of their own if --models is left out)"
+DETECTOR_HELP = "average_ms=500,threshold=0.6,suppression_ms=1500,minimum=2 or some of these"
 CODEC_HELP = "virtual board: what is wrong with its codec, as in docs/virtual-board.md (absent, reset@3, ...)"
 LIMIT_HELP = "only the first N images"
 OUT_HELP = "folder for results.jsonl and summary.json (else runs/BOARD-MODEL)"
@@ -182,6 +183,7 @@ def build_flash(
         "or link",
         "rate": "gesture: samples a second, one of the rates in the model's record (else the best)",
         "codec-fault": f"keyword: {CODEC_HELP}",
+        "detector": f"keyword: {DETECTOR_HELP}",
         "limit": "only the first N images, clips or recordings",
         "out": OUT_HELP,
     }
@@ -201,6 +203,7 @@ def stream_eval(
     source: str | None = None,
     rate: str | None = None,
     codec_fault: str | None = None,
+    detector: str | None = None,
     limit: str | None = None,
     out: str | None = None,
 ) -> None:
@@ -215,7 +218,9 @@ def stream_eval(
     elif app == "keyword":
         from tinyswitch.commands import keywords
 
-        keywords.stream_sound(board, port, choice, clips, recordings, limit, source, codec_fault, out, say)
+        keywords.stream_sound(
+            board, port, choice, clips, recordings, limit, source, codec_fault, detector, out, say
+        )
     else:
         from tinyswitch.commands import evaluating
 
@@ -230,6 +235,7 @@ def stream_eval(
         "audio": "WAV file that a board without microphones, or a virtual board, hears",
         "limit": "only so many seconds (else until Ctrl-C)",
         "codec-fault": CODEC_HELP,
+        "detector": DETECTOR_HELP,
     }
 )
 @one_line
@@ -241,12 +247,13 @@ def listen(
     audio: str | None = None,
     limit: str | None = None,
     codec_fault: str | None = None,
+    detector: str | None = None,
 ) -> None:
     """Show live which words a board detects (--app keyword)."""
     from tinyswitch.commands import keywords
     from tinyswitch.evaluate.target import Choice
 
-    keywords.listen(board, port, Choice(None, models, None), audio, limit, codec_fault, say)
+    keywords.listen(board, port, Choice(None, models, None), audio, limit, codec_fault, detector, say)
 
 
 @task(

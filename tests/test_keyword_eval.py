@@ -223,14 +223,20 @@ def test_the_task_as_a_user_calls_it(folder, tmp_path, capfd):
     stream_eval = load_tasks().stream_eval
     out, model = tmp_path / "results", str(keyword_support.models()["streams"])
     options = {"board": "native", "app": "keyword", "models": model}
-    stream_eval.body(None, **options, clips=str(folder), limit="2", out=str(out))
+    wanted = "average_ms=100, threshold=0.25"
+    stream_eval.body(None, **options, clips=str(folder), limit="2", detector=wanted, out=str(out))
     assert "bit for bit" in capfd.readouterr().out
-    assert json.loads((out / "summary.json").read_text())["clips"] == 2
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["clips"] == 2
+    assert summary["detector"] == vars(Detector(average_ms=100, threshold=0.25))
     for more, text in [
         ({"limit": "none"}, "--limit none: a whole number from 1 is needed"),
         ({"source": "air"}, "--source air: it is microphones or link"),
         ({"source": "microphones"}, "only a virtual stm32f746 can be played to"),
         ({"codec_fault": "absent"}, "--codec-fault: only a virtual stm32f746"),
+        ({"detector": "treshold=1"}, "'treshold=1'; it takes NAME=NUMBER of average_ms, threshold, "),
+        ({"detector": "minimum=2,threshold=high"}, "'threshold=high'; it takes NAME=NUMBER"),
+        ({"detector": "minimum=0"}, "minimum 0; it is from 1 to 100"),
         ({"clips": "a", "recordings": "b"}, "give either --clips DIR or --recordings WAV"),
         ({"net": "mcunet-5fps"}, "its models take features"),
         ({"clips": str(tmp_path / "nowhere")}, "no WORD/*.wav"),

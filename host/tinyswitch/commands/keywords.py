@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -22,8 +23,8 @@ from tinyswitch.firmware import Build, project
 from tinyswitch.link.keyword import Detector
 
 if TYPE_CHECKING:
-    from tinyswitch.compiler import Plan
     from tinyswitch.evaluate.keyword.playing import KeywordSession
+    from tinyswitch.evaluate.keyword.stream import Job
     from tinyswitch.keywords.recording import Recording
 
 Log = Callable[[str], None]
@@ -44,11 +45,14 @@ def stream_sound(
     limit: str | None,
     source: str | None,
     codec_fault: str | None,
+    detector: str | None,
     out: str | None,
     log: Log,
 ) -> None:
     """Each model of ``--models``, else the project's default one. TinyswitchError if recordings are lost or
     answers differ."""
+    from tinyswitch.evaluate.keyword.stream import Job
+
     project.board(board, KEYWORD)
     if source not in (None, *SOURCES):
         raise TinyswitchError(f"--source {source}: it is microphones or link")
@@ -56,6 +60,7 @@ def stream_sound(
         raise TinyswitchError("give either --clips DIR or --recordings WAV, not both")
     _check_played(board in names.WITH_MICROPHONES, board, source, codec_fault)
     count = target.number("--limit", limit) if limit else None
+    detects = _detector(detector)
     models = keyword_models(choice)
     chosen = models if choice.models else models[:1]
     sounds = [_material(model, clips, recordings, count, log) for model in chosen]
@@ -65,7 +70,24 @@ def stream_sound(
         playing = _playing(device, built, source, codec_fault)
         for model, (where, found) in zip(built.models, sounds, strict=False):
             folder = target.model_folder(out, len(chosen) > 1, board, model.name)
-            _stream(device, playing, built, model, where, found, folder, prepare, log)
+            job = Job(device, playing, built, model, where, found, folder, target.CACHE, detects, prepare)
+            _stream(job, log)
+
+
+def _detector(text: str | None) -> Detector:
+    """``--detector``: some of its fields as name=value, separated by commas."""
+    kinds = {field.name: type(field.default) for field in fields(Detector)}
+    values: dict[str, Any] = {}
+    for part in (text or "").split(",") if text else ():
+        name, _, value = (word.strip() for word in part.partition("="))
+        try:
+            values[name] = kinds[name](value)
+        except (KeyError, ValueError):
+            raise TinyswitchError(
+                f"--detector {text}: {part.strip()!r}; it takes NAME=NUMBER of {', '.join(kinds)}, "
+                "separated by commas"
+            ) from None
+    return Detector(**values)
 
 
 def _material(
@@ -108,29 +130,18 @@ def _virtual(built: Build, board: str, **options: object) -> Board:
     return VirtualBoard(built.elf, board, Options(**options))  # type: ignore[arg-type]
 
 
-def _stream(
-    device: Board,
-    playing: Callable[[Path], Board] | None,
-    built: Build,
-    model: Plan,
-    folder: Path,
-    found: Sequence[Recording],
-    out: Path,
-    prepare: Callable[[], None],
-    log: Log,
-) -> None:
+def _stream(job: Job, log: Log) -> None:
     from tinyswitch.evaluate.keyword.display import keyword_tables
-    from tinyswitch.evaluate.keyword.stream import Job, keyword_eval
+    from tinyswitch.evaluate.keyword.stream import keyword_eval
 
-    job = Job(device, playing, built, model, folder, found, out, target.CACHE, prepare=prepare)
     summary = keyword_eval(job, Console(stderr=True))
     console = wide_console()
     for shown in keyword_tables(summary):
         console.print(shown)
-    log(f"results: {out}")
-    check(summary, out, "windows", "windows differ from the host's")
+    log(f"results: {job.out}")
+    check(summary, job.out, "windows", "windows differ from the host's")
     if different := summary["detections"]["different"]:
-        raise TinyswitchError(f"{out}: {different} detections are the board's or the host's alone")
+        raise TinyswitchError(f"{job.out}: {different} detections are the board's or the host's alone")
 
 
 def listen(
@@ -140,6 +151,7 @@ def listen(
     audio: str | None,
     limit: str | None,
     codec_fault: str | None,
+    detector: str | None,
     log: Log,
 ) -> None:
     """Until the time is over, the sound ends, or Ctrl-C."""
@@ -149,12 +161,13 @@ def listen(
     if audio is None and board not in names.WITH_MICROPHONES:
         raise TinyswitchError(f"--board {board}: it has no microphones; give --audio FILE.wav")
     seconds = target.number("--limit", limit) if limit else None
+    detects = _detector(detector)
     sound = _sound(audio, log)
     built = firmware.build(board, KEYWORD, keyword_models(choice))
     with connected(board, port, built, log) as (device, prepare):
         prepare()
         device, over_link = _hearing(device, built, audio, sound, codec_fault)
-        with device, _session(device, built, log) as session:
+        with device, _session(device, built, log, detects) as session:
             nets = [plan.name for plan in built.models]
             listener = Listener(session.keywords, session.entry.classes, nets, Console(), over_link)
             log(f"{device.label} listens{'' if limit or audio else ' until Ctrl-C'}")
@@ -183,11 +196,11 @@ def _sound(audio: str | None, log: Log) -> np.ndarray | None:
     return sound.samples
 
 
-def _session(device: Board, built: Build, log: Log) -> KeywordSession:
+def _session(device: Board, built: Build, log: Log, detector: Detector) -> KeywordSession:
     from tinyswitch.evaluate.keyword.playing import KeywordSession
 
     first = built.models[0]
-    return KeywordSession(device, first.id, first.name, Detector(), log)
+    return KeywordSession(device, first.id, first.name, detector, log)
 
 
 def screenshot(
@@ -203,7 +216,7 @@ def screenshot(
     options = {"audio": Path(audio) if audio else None, "audio_fast": True, "codec_fault": codec_fault}
     path.parent.mkdir(parents=True, exist_ok=True)
     device = _virtual(built, board, screenshot=path.absolute(), **options)
-    with device, _session(device, built, log) as session:
+    with device, _session(device, built, log, Detector()) as session:
         word = _wait(session, SHOWN_SAMPLES if sound is None else len(sound) + SETTLED_SAMPLES)
         device.screenshot()  # type: ignore[attr-defined]
     log(f"detected: {word or 'nothing'}")
