@@ -152,6 +152,16 @@ def test_a_single_bit_is_noticed(job, monkeypatch):
     assert summary["detections"]["different"] == 1
 
 
+@needs_gcc
+def test_a_model_that_is_replaced_meanwhile_is_noticed(job, built, tmp_path):
+    other = tmp_path / "streams.tflite"
+    other.write_bytes(keyword_support.models()["whole"].read_bytes())
+    with pytest.raises(
+        TinyswitchError, match=r"streams\.tflite: it has changed since the firmware was built"
+    ):
+        run(job(model=replace(built.models[0], source=other)))
+
+
 class Forgetful(Client):
     """The board refuses sound now and then: ``faults`` are the numbers of the frames."""
 

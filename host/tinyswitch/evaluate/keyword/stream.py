@@ -15,6 +15,7 @@ import serial
 from rich.console import Console
 
 from tinyswitch.boards.board import Board
+from tinyswitch.errors import TinyswitchError
 from tinyswitch.evaluate.display import bars
 from tinyswitch.evaluate.journal import write_json
 from tinyswitch.evaluate.keyword.playing import KeywordSession, Part, Played
@@ -133,8 +134,11 @@ def _expected(
 ) -> dict[str, Expected]:
     """By the recording's name: what the host makes of what the board has heard."""
     found = {}
+    source = job.model.source
+    if zlib.crc32(source.read_bytes()) != job.model.id:
+        raise TinyswitchError(f"{source}: it has changed since the firmware was built; run this again")
     with (
-        Reference(job.model.source, job.cache, facts["step"], facts["first_word"], job.detector) as reference,
+        Reference(source, job.cache, facts["step"], facts["first_word"], job.detector) as reference,
         bars(console) as progress,
     ):
         for recording in job.recordings:
