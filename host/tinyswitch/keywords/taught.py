@@ -34,6 +34,16 @@ class Taught:
     joined: np.ndarray  # (m, 49, 40) int8
     joined_embeddings: np.ndarray  # (m, 4, 96) float16
 
+    def and_unlabelled(self, other: Taught) -> Taught:
+        """This, with all of ``other`` as if joined: sounds that only the teacher has answers for."""
+        images, embeddings = (part.reshape(-1, *part.shape[2:]) for part in (other.images, other.embeddings))
+        return Taught(
+            self.images,
+            self.embeddings,
+            np.concatenate([self.joined, images, other.joined]),
+            np.concatenate([self.joined_embeddings, embeddings, other.joined_embeddings]),
+        )
+
 
 def prepare(
     clips: Sequence[Clip],
