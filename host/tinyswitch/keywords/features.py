@@ -10,12 +10,14 @@ from dataclasses import asdict
 import numpy as np
 
 from tinyswitch import data
-from tinyswitch.features.frontend import CHANNELS, HEADER, ROWS, Frontend
+from tinyswitch.features.frontend import CHANNELS, HEADER, RATE, ROWS, STEP, Frontend
 from tinyswitch.firmware.project import ROOT
-from tinyswitch.keywords.augment import Augmentation, Variants, after, alone
+from tinyswitch.keywords.augment import Augmentation, Variants, alone
 from tinyswitch.keywords.clips import Clip
+from tinyswitch.keywords.recording import PITCH
 
 FOLDER = ROOT / "build" / "keywords"
+AROUND, WINDOW_STEP = 12, 4  # rows
 
 
 def plain(clips: Sequence[Clip]) -> np.ndarray:
@@ -25,9 +27,20 @@ def plain(clips: Sequence[Clip]) -> np.ndarray:
 
 
 def in_stream(clips: Sequence[Clip], seed: int) -> np.ndarray:
-    """The same, each clip after another one, drawn with ``seed``."""
+    """(n, 7, 49, 40) int8: windows about each clip, which is heard after another one, drawn with ``seed``.
+
+    As when clips are played to a board (recording.joined), and it averages over half a second: windows that
+    begin from 12 rows before the clip to 12 after it.
+    """
     frontend, order = Frontend(), np.random.default_rng(seed).permutation(len(clips))
-    return np.array([after(clips[o].samples, c.samples, frontend) for c, o in zip(clips, order, strict=True)])
+    pause = np.zeros(PITCH - RATE, np.int16)
+    found = []
+    for clip, other in zip(clips, order, strict=True):
+        frontend.reset()
+        rows = frontend.rows(np.concatenate([clips[other].samples, pause, clip.samples, pause]))
+        firsts = PITCH // STEP + np.arange(-AROUND, AROUND + 1, WINDOW_STEP)
+        found.append([rows[first : first + ROWS] for first in firsts])
+    return np.array(found)
 
 
 def of_variants(

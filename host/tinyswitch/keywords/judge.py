@@ -36,14 +36,17 @@ def judge_model(model: str, folder: str | None, log: Callable[[str], None], *, s
 
 
 def evaluate(model: LiteRtModel, of: Sequence[Clip], seed: int) -> tuple[Scores, Scores]:
-    """Scores of clips at the begin of a stream, and of clips that are heard after another one."""
+    """Scores of clips at the begin of a stream, and of clips that are heard after another one.
+
+    The first are by the one window that is the clip, the second by the mean of those about it, as on a board.
+    """
     labels = np.array([clip.label for clip in of])
-
-    def scored(images: np.ndarray) -> Scores:
-        chosen = answers(model, images).argmax(1)
-        return score(chosen, labels, np.arange(len(labels)), len(CLASSES))
-
-    return scored(features.plain(of)), scored(features.in_stream(of, seed))
+    images = features.in_stream(of, seed)
+    means = answers(model, images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1).sum(1)
+    alone = answers(model, features.plain(of))
+    owners = np.arange(len(labels))
+    first, second = (score(found.argmax(1), labels, owners, len(CLASSES)) for found in (alone, means))
+    return first, second
 
 
 def check(path: Path) -> LiteRtModel:

@@ -20,7 +20,9 @@ def confusion_table(scores: Scores, caption: str) -> Table:
 
 def class_table(scores: Scores, in_stream: Scores, required: Sequence[float]) -> Table:
     """The share of each class's clips that is right, against what it must exceed."""
-    table = Table(title="right, by class", caption="in a stream: heard after another clip")
+    table = Table(
+        title="right, by class", caption="in a stream: heard after another clip, by the mean of half a second"
+    )
     table.add_column("class")
     for name in ("clips", "alone", "in a stream", "to exceed", "exceeded"):
         table.add_column(name, justify="right")

@@ -57,7 +57,7 @@ class Trained:
 
     path: Path
     scores: Scores
-    scores_in_stream: Scores  # each clip heard after another one
+    scores_in_stream: Scores  # each clip heard after another one, by the mean of half a second
     record: dict[str, Any]
 
 
