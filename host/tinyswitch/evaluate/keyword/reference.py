@@ -151,7 +151,7 @@ class Reference:
         return self._detected(firsts, raw, crcs(rows))
 
     def _detected(self, firsts: Sequence[int], raw: np.ndarray, rows_crcs: Sequence[int]) -> Expected:
-        means = averages(firsts, raw, _rows(self._detector.average_ms))
+        means = averages(firsts, raw, rows_of(self._detector.average_ms))
         answers = tuple(
             Answer(
                 first,
@@ -173,7 +173,7 @@ class Reference:
             if count < self._detector.minimum:
                 continue
             again = last is not None and last.word == answer.answer
-            if again and answer.last_row - last.last_row < _rows(self._detector.suppression_ms):
+            if again and answer.last_row - last.last_row < rows_of(self._detector.suppression_ms):
                 continue
             last = Detected(number, answer.last_row, answer.answer, mean)
             yield last
@@ -193,5 +193,6 @@ def averages(firsts: Sequence[int], raw: np.ndarray, rows: int) -> list[tuple[np
     return found
 
 
-def _rows(ms: int) -> int:
+def rows_of(ms: int) -> int:
+    """Rows that begin in so many milliseconds."""
     return -(-ms // ROW_MS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyswitch.evaluate.keyword.reference import Answer, Detected, Expected
+from tinyswitch.evaluate.keyword.reference import Answer, Detected, Expected, rows_of
 from tinyswitch.evaluate.summary import measured, spread
 from tinyswitch.features.frontend import RATE, ROWS, STEP, WINDOW
 from tinyswitch.gestures.scores import Scores, score
@@ -34,8 +34,8 @@ def keyword_summary(
     windows = sum(len(one.answers) for one in expected.values())
     both = spread([window["feature_cycles"] + window["inference_cycles"] for window, _ in pairs])
     a_second = RATE / STEP / facts["step"]
-    board = _scores(lines, expected, recordings, len(classes), of_board=True)
-    host = _scores(lines, expected, recordings, len(classes), of_board=False)
+    judged = (lines, expected, recordings, len(classes), facts["detector"]["average_ms"])
+    board, host = _scores(*judged, of_board=True), _scores(*judged, of_board=False)
     clips = sum(len(r.spoken or ()) for r in recordings.values() if r.clips)
     return {
         **measured(facts, both, memory, lines),
@@ -88,21 +88,27 @@ def _scores(
     expected: Mapping[str, Expected],
     recordings: Mapping[str, Recording],
     n_classes: int,
+    average_ms: int,
     *,
     of_board: bool,
 ) -> Scores | None:
-    """Of each clip, by the window that begins nearest to it; None without any."""
+    """Of each clip, by the mean of the windows about it; None without any.
+
+    It is the board's own mean, when half of its windows begin after the clip.
+    """
     answers, labels = [], []
+    delay = (rows_of(average_ms) - 1) // 2 * STEP
     for name, line in lines.items():
         recording, pairs = recordings[name], list(_pairs(line, expected[name]))
         if not recording.clips or not pairs:
             continue
         begins = np.array([answer.row * STEP - line["before"] for _, answer in pairs])
         for spoken in recording.spoken or ():
-            nearest = int(np.abs(begins - spoken.first).argmin())
-            if abs(begins[nearest] - spoken.first) < ROWS * STEP / 2:
+            at = spoken.first + delay
+            nearest = int(np.abs(begins - at).argmin())
+            if abs(begins[nearest] - at) < ROWS * STEP / 2:
                 window, answer = pairs[nearest]
-                answers.append(int(np.argmax(window["raw"] if of_board else answer.raw)))
+                answers.append(int(window["answer"] if of_board else answer.answer))
                 labels.append(spoken.label)
     if not answers:
         return None
