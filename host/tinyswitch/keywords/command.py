@@ -13,13 +13,7 @@ PICTURES = ROOT / "runs" / "train-keyword"
 
 
 def train_keywords(
-    folder: str | None,
-    out: str | None,
-    log: Callable[[str], None],
-    *,
-    net: str = "default",
-    speech: str | None = None,
-    seed: int = 0,
+    folder: str | None, out: str | None, log: Callable[[str], None], *, net: str = "default", seed: int = 0
 ) -> None:
     """Trains (see train.train), prints tables to stdout, and draws a picture into runs/train-keyword."""
     from tinyswitch.keywords import report
@@ -27,8 +21,7 @@ def train_keywords(
     from tinyswitch.keywords.judge import REQUIRED
     from tinyswitch.keywords.train import train
 
-    paths = [Path(name) if name else None for name in (folder, out, speech)]
-    trained = train(paths[0], paths[1], log, net=net, speech=paths[2], seed=seed)
+    trained = train(Path(folder) if folder else None, Path(out) if out else None, log, net=net, seed=seed)
     console = wide_console()
     scores = trained.scores
     floats = f"unseen speakers, int8; float: {percent(trained.record['held_out']['float_accuracy'])}"

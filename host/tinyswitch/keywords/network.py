@@ -44,12 +44,12 @@ NETS = {
 class Recipe:
     """How a net is trained. Adam, its rate falling to zero along a cosine after a short rise.
 
-    An epoch takes ``draws`` variants of each clip and ``joints`` others. With heads that are thrown
+    An epoch takes ``draws`` variants of each clip and ``joints`` joined sounds. With heads that are thrown
     away the net also learns to tell all words of the data apart, what is unknown being many words, and to
     give the teacher's embedding.
     """
 
-    epochs: int = 150
+    epochs: int = 100
     batch: int = 128
     rate: float = 0.006
     dropout: float = 0.05  # of the mean's outputs
@@ -62,7 +62,7 @@ class Recipe:
     mask_rows: int = 6  # of a feature image, silenced at most
     mask_channels: int = 5
     draws: tuple[int, ...] = (3, 2, 6, 6)  # of a clip of each class and epoch
-    joints: int = 6000  # joined sounds and more speech, an epoch
+    joints: int = 3000
 
 
 @dataclass(frozen=True)

@@ -34,16 +34,6 @@ class Taught:
     joined: np.ndarray  # (m, 49, 40) int8
     joined_embeddings: np.ndarray  # (m, 4, 96) float16
 
-    def and_unlabelled(self, other: Taught) -> Taught:
-        """This, with all of ``other`` as if joined: sounds that only the teacher has answers for."""
-        images, embeddings = (part.reshape(-1, *part.shape[2:]) for part in (other.images, other.embeddings))
-        return Taught(
-            self.images,
-            self.embeddings,
-            np.concatenate([self.joined, images, other.joined]),
-            np.concatenate([self.joined_embeddings, embeddings, other.joined_embeddings]),
-        )
-
 
 def prepare(
     clips: Sequence[Clip],
@@ -53,24 +43,21 @@ def prepare(
     seed: int,
     step: Callable[[int], None] = lambda _: None,
     *,
-    among: Sequence[Clip] | None = None,
     teacher: bool = True,
 ) -> Taught:
     """``joints`` joined sounds for each clip. ``step`` is called with the number of clips done since.
 
-    ``among``: clips whose silences are the noise, and any of which may be heard before; else ``clips``.
-
     Raises TinyswitchError if there shall be a ``teacher`` but is none.
     """
     joints = joints if teacher else 0
-    key = features.key(clips, among or (), count, augmentation, seed, f"taught {joints} {teacher}")
+    key = features.key(clips, (), count, augmentation, seed, f"taught {joints} {teacher}")
     path = features.FOLDER / f"{key}.npz"
     if path.exists():
         with np.load(path) as kept:
             return Taught(*(kept[name] for name in Taught.__annotations__))
     pieces = [range(at, min(at + PIECE, len(clips))) for at in range(0, len(clips), PIECE)]
     workers = min(os.cpu_count() or 1, len(pieces))
-    shared = (clips, among or clips, count, joints, augmentation, seed, teacher)
+    shared = (clips, count, joints, augmentation, seed, teacher)
     made = []
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, shared) as pool:
         for piece, found in zip(pieces, pool.map(_piece, pieces), strict=True):
@@ -83,7 +70,7 @@ def prepare(
     return taught
 
 
-_shared: tuple[Sequence[Clip], Sequence[Clip], int, int, Augmentation, int]
+_shared: tuple[Sequence[Clip], int, int, Augmentation, int]
 _teacher: Teacher | None
 
 
@@ -96,9 +83,9 @@ def _begin(*shared: Any) -> None:
 
 def _piece(indices: range) -> tuple[np.ndarray, ...]:
     """What Taught has, of some of the clips."""
-    clips, among, count, joints, augmentation, seed = _shared
+    clips, count, joints, augmentation, seed = _shared
     rng = np.random.default_rng([seed, indices[0]])
-    maker = Variants(augmentation, among, int(rng.integers(2**31)))
+    maker = Variants(augmentation, clips, int(rng.integers(2**31)))
     said = [[maker.heard(clips[i]) for _ in range(count)] for i in indices]
     joined = [
         maker.joined(*(clips[k] for k in rng.integers(len(clips), size=2)))

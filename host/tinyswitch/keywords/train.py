@@ -33,7 +33,6 @@ Log = Callable[[str], None]
 HELD_OUT, VALIDATION = 0.25, 0.1  # of the speakers, and of the recordings of silence
 VARIANTS = 10  # of each clip
 JOINTS = 6  # joined sounds for each clip
-UNLABELLED_VARIANTS, UNLABELLED_JOINTS = 2, 1  # the same of clips that only the teacher has an answer for
 TEACHER_VARIANTS = 3  # of each clip, that the teacher learns the words from
 CALIBRATION = 400  # images
 LEANS = np.arange(-3.0, 3.25, 0.25)  # that are tried for the score of "unknown"
@@ -48,7 +47,6 @@ class Material:
     words: list[str]
     train: Taught
     validation: np.ndarray  # (clips, VARIANTS, 49, 40) int8
-    unlabelled: int  # clips of more speech, which are in ``train`` too
 
 
 @dataclass(frozen=True)
@@ -72,15 +70,14 @@ def train(
     log: Log,
     *,
     net: str = "default",
-    speech: Path | None = None,
     seed: int = 0,
     recipe: Recipe | None = None,
     console: Console | None = None,
 ) -> Trained:
     """Trains ``net`` on the clips of ``folder`` (else the data root's), and writes ``out`` and its .json.
 
-    ``speech``: a folder WORD/*.wav of more speech, to which the teacher alone has answers. ``seed``: of the
-    division of the speakers, of augmentation and training. Raises TinyswitchError; ``out`` then is as it was.
+    ``seed``: of the division of the speakers, of augmentation and training. Raises TinyswitchError; ``out``
+    then is as it was.
     """
     began, recipe, console = time.perf_counter(), recipe or Recipe(), console or Console()
     if net not in NETS:
@@ -88,7 +85,7 @@ def train(
     path = Path(out) if out else default_path(net)
     if path.suffix != ".tflite":
         raise TinyswitchError(f"{path}: the name of a model ends with .tflite")
-    material = prepare(clips.find(folder), log, seed, console, speech)
+    material = prepare(clips.find(folder), log, seed, console)
     model = _fit(material, net, recipe, seed, console)
     images, labels = _all_variants(material.validation, material.division.validation)
     lean = choose_lean(network.probabilities(model, images), labels)
@@ -105,15 +102,14 @@ def train(
         "seed": seed,
         "seconds": round(time.perf_counter() - began, 1),
         "teacher": f"{teacher.PACKAGE} {teacher.VERSION}" if material.train.embeddings.size else None,
-        "unlabelled_clips": material.unlabelled,
     } | _record(material, recipe)
     data.write_file(path, content)
     data.write_file(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     return Trained(path, scores, in_stream, record)
 
 
-def prepare(folder: Path, log: Log, seed: int, console: Console, speech: Path | None = None) -> Material:
-    """Reads the clips, divides them, and has the features of all variants; ``speech``: see train."""
+def prepare(folder: Path, log: Log, seed: int, console: Console) -> Material:
+    """Reads the clips, divides them, and has the features of all variants."""
     found = clips.read_folder(folder, log)
     division = clips.divide(found, HELD_OUT, VALIDATION, seed)
     parts = {"training": division.train, "validation": division.validation, "held out": division.test}
@@ -122,29 +118,24 @@ def prepare(folder: Path, log: Log, seed: int, console: Console, speech: Path | 
         speakers = len({c.speaker for c in part if c.label != SILENCE})
         log(f"{name}: {len(part)} clips of {speakers} speakers ({counts})")
     if why := teacher.missing():
-        if speech:
-            raise TinyswitchError(f"{speech}: only a teacher has answers to it: {why}")
         log(f"without a teacher unseen speakers are understood less well: {why}")
-    more = clips.read_folder(speech, log, ()) if speech else []
     with bars(console) as progress:
-
-        def taught_of(name: str, of: list[Clip], variants: int, joints: int) -> Taught:
-            bar = progress.add_task(name, total=len(of))
-            how = (variants, joints, Augmentation(), seed, lambda n: progress.advance(bar, n))
-            among = None if of is division.train else division.train
-            found = taught.prepare(of, *how, among=among, teacher=why is None)
-            progress.update(bar, completed=len(of))
-            return found
-
-        learned = taught_of("training: features, teacher", division.train, VARIANTS, JOINTS)
-        if more:
-            unlabelled = taught_of("more speech: the same", more, UNLABELLED_VARIANTS, UNLABELLED_JOINTS)
-            learned = learned.and_unlabelled(unlabelled)
+        bar = progress.add_task("training: features, teacher", total=len(division.train))
+        learned = taught.prepare(
+            division.train,
+            VARIANTS,
+            JOINTS,
+            Augmentation(),
+            seed,
+            lambda n: progress.advance(bar, n),
+            teacher=why is None,
+        )
+        progress.update(bar, completed=len(division.train))
         other = progress.add_task("validation: features", total=len(division.validation))
         inputs = (division.train, VARIANTS, Augmentation(), seed)
         chosen_by = features.of_variants(division.validation, *inputs, lambda: progress.advance(other))
         progress.update(other, completed=len(division.validation))
-    return Material(division, sorted({clip.word for clip in found}), learned, chosen_by, len(more))
+    return Material(division, sorted({clip.word for clip in found}), learned, chosen_by)
 
 
 def _fit(material: Material, net: str, recipe: Recipe, seed: int, console: Console) -> Any:
