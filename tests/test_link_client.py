@@ -132,7 +132,7 @@ def test_throughput():
             start = time.perf_counter()
             result = client.infer(frame)
             times.append(time.perf_counter() - start - result.cycles / 1e9)
-        assert min(times) < 0.1
+        assert min(times) < 0.020
 
 
 class Watch(FaultyPort):
@@ -424,7 +424,7 @@ def test_endless_noise_ends():
         start = time.monotonic()
         with pytest.raises(LinkLost):
             Client(port, timeout_s=0.5).hello()
-        assert time.monotonic() - start < 30  # it ends, however busy the machine is
+        assert time.monotonic() - start < 3
 
 
 def reply(make: Callable[[Frame], Frame]) -> Callable[[bytes], bytes]:
@@ -478,4 +478,4 @@ def test_a_board_that_falls_silent():
         start = time.monotonic()
         with pytest.raises(LinkLost, match=r"no progress for 0\.8 s, nothing was received"):
             client.infer(image((176, 176, 3), np.int8))
-        assert time.monotonic() - start < 30
+        assert time.monotonic() - start < 3
