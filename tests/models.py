@@ -41,7 +41,6 @@ def examples(count: int) -> settings:
     return settings(
         max_examples=count * max(times, 1),
         derandomize=times == 0,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
 

@@ -224,7 +224,7 @@ def test_every_truncation_is_noticed(tmp_path, content):
             _read(tmp_path, content[:length])
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([_zip(), _stream()]),
     st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),

@@ -226,7 +226,7 @@ def small_net() -> bytes:
     return net.writer.build([net.x], [net.mean(net.block(net.conv(net.x, 4, 3), 3, 1, 4))])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8), st.booleans()
 )

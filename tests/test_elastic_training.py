@@ -134,7 +134,7 @@ def test_moments_are_those_of_the_values_in_front_of_batch_norm(family, supernet
     np.testing.assert_allclose(found["first_conv"][1], values.var((0, 1, 2)), rtol=2e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size=st.integers(4, 40), share=st.floats(0.3, 1), seed=st.integers(0, 2**32 - 1))
 def test_smaller_images_are_those_that_an_evaluation_loads(size, share, seed):
     resolution = max(int(size * share), 2)
@@ -144,7 +144,7 @@ def test_smaller_images_are_those_that_an_evaluation_loads(size, share, seed):
     np.testing.assert_allclose(matrix @ frame[..., 0] @ matrix.T, expected, atol=1.1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(shift=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 2**32 - 1))
 def test_images_are_moved_and_mirrored(shift, flip, seed):
     rng = np.random.default_rng(seed)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import select
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import alone_board
 import link_support
 from gesture_support import entries, firmware, moving
 from tinyswitch.boards.native import NativeBoard
@@ -223,16 +221,14 @@ def test_other_applications_have_no_such_commands(kind):
         refused(ErrorCode.TYPE, client.send, (kind, b"\x00"))
 
 
-class Alone:
-    """The firmware with a sensor, and nobody at the other end of the line but a terminal."""
+class Alone(alone_board.Alone):
+    """The firmware with a sensor."""
 
     def __init__(self, folder: Path, samples: np.ndarray):
-        self.file = folder / "samples"
-        self.file.write_bytes(samples.astype("<i2").tobytes())
-        pipe = subprocess.PIPE
-        environment = {**os.environ, "TINYSWITCH_MOTION": str(self.file)}
-        self.process = subprocess.Popen([firmware("motion")], stdin=pipe, stdout=pipe, env=environment)
-        self._text = b""
+        super().__init__(firmware("motion"), "TINYSWITCH_MOTION", folder / "samples", samples)
+
+    def lines(self, count: int, timeout: float = 5.0) -> list[str]:
+        return super().lines(count, timeout)
 
     def state(self, number: int | None) -> None:
         path = Path(f"{self.file}.state")
@@ -241,23 +237,6 @@ class Alone:
         else:
             path.with_suffix(".new").write_text(str(number))
             path.with_suffix(".new").replace(path)
-
-    def lines(self, count: int, timeout: float = 5.0) -> list[str]:
-        """The next lines; fewer when the time is over."""
-        until = time.monotonic() + timeout
-        while self._text.count(b"\r\n") < count:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                break
-            self._text += self.process.stdout.read1(4096)
-        *whole, self._text = self._text.split(b"\r\n")
-        self._text = b"\r\n".join([*whole[count:], self._text])
-        return [line.rpartition(b"\0")[2].decode() for line in whole[:count]]
-
-    def close(self) -> int:
-        self.process.stdin.close()
-        self.process.stdout.close()
-        return self.process.wait(5)
 
 
 def told(answers: list[Answer]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -199,7 +199,6 @@ def test_where_a_recording_begins_is_found_by_its_features(before, lead):
     assert heard_before(np.zeros(32000, np.int16), answers) == 0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 120), st.integers(1, 40), st.sampled_from((1, 2, 4, 16)), st.integers(0, 99))
 def test_the_mean_is_of_the_answers_of_the_last_rows(windows, rows, step, seed):
     raw = np.random.default_rng(seed).integers(0, 256, (windows, 4))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import select
 import struct
-import subprocess
 import time
 import zlib
 from collections.abc import Iterator
@@ -14,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import alone_board
 import link_support
 from keyword_support import NETS, STEPS, Spotter, firmware, probabilities, rows_of, sound
 from tinyswitch.boards.native import NativeBoard
@@ -197,33 +195,14 @@ def test_other_applications_have_no_such_commands(kind):
         refused(ErrorCode.TYPE, client.send, (kind, b"\x00"))
 
 
-class Alone:
-    """The firmware with microphones, and nobody at the other end of the line but a terminal."""
+class Alone(alone_board.Alone):
+    """The firmware with microphones."""
 
     def __init__(self, folder: Path, samples: np.ndarray):
-        self.file = folder / "sound"
-        self.file.write_bytes(samples.astype("<i2").tobytes())
-        pipe = subprocess.PIPE
-        environment = {**os.environ, "TINYSWITCH_SOUND": str(self.file)}
-        self.process = subprocess.Popen([firmware("audio")], stdin=pipe, stdout=pipe, env=environment)
-        self._text = b""
+        super().__init__(firmware("audio"), "TINYSWITCH_SOUND", folder / "sound", samples)
 
     def lines(self, count: int, timeout: float = 20.0) -> list[str]:
-        """The next lines; fewer when the time is over."""
-        until = time.monotonic() + timeout
-        while self._text.count(b"\r\n") < count:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                break
-            self._text += self.process.stdout.read1(4096)
-        *whole, self._text = self._text.split(b"\r\n")
-        self._text = b"\r\n".join([*whole[count:], self._text])
-        return [line.rpartition(b"\0")[2].decode() for line in whole[:count]]
-
-    def close(self) -> int:
-        self.process.stdin.close()
-        self.process.stdout.close()
-        return self.process.wait(5)
+        return super().lines(count, timeout)
 
 
 def test_without_a_host_each_detection_is_a_line_of_text(tmp_path):

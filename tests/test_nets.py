@@ -226,7 +226,7 @@ def _places(value: Any, path: tuple = ()) -> list[tuple]:
     return [path, *(place for key, inner in items for place in _places(inner, (*path, key)))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_any_value_anywhere_gives_a_net_or_one_line(data):
     """One value of a good file is replaced by any other, or removed."""
@@ -250,7 +250,7 @@ def test_any_value_anywhere_gives_a_net_or_one_line(data):
         assert net.macs > 0
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=40), st.integers(0, 10**6), st.integers(0, 40))
 def test_damaged_bytes_give_a_net_or_one_line(tmp_path, replacement, position, removed):
     raw = json.dumps(COMPACT).encode()

@@ -250,7 +250,7 @@ def fits(policy: Policy, chooser: Chooser, i: int, b: Budget) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(policies, options, st.lists(budgets, min_size=1, max_size=12))
 def test_never_what_does_not_fit_if_something_fits(policy, options, budgets):
     chooser = Chooser(policy, options)
@@ -276,7 +276,7 @@ def rank(chooser: Chooser, i: int) -> tuple:
     return (accuracy, -cycles, -i) if known else (cycles, -i)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(policies.filter(lambda p: p.kind != "cascade"), options, budgets, st.data())
 def test_more_budget_never_gives_a_worse_choice(policy, options, small, data):
     more = {
@@ -295,7 +295,7 @@ def test_more_budget_never_gives_a_worse_choice(policy, options, small, data):
         assert rank(chooser, large.option) >= rank(chooser, less.option)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(options, budgets, st.floats(0, 1), st.integers(0, 2**32 - 1), st.data())
 def test_escalation_goes_up_and_ends(options, b, margin, used, data):
     chooser = Chooser(Policy("cascade"), options)

@@ -194,7 +194,7 @@ def test_damage_is_counted(bench: Bench):
     assert bench.c.ts_tasks_damaged() == 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 255), st.integers(0, ARENA - 1_100)), min_size=8, max_size=8),
     st.integers(0, 255),

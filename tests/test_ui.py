@@ -214,7 +214,7 @@ changes = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(changes, max_size=25))
 def test_the_screen_becomes_what_was_wanted_last_on_both_frames(steps):
     keyword = Keyword()

@@ -38,9 +38,9 @@ def decode(text: str, info: TensorInfo) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), info.dtype).reshape(info.shape)
 
 
-def digest(frame: np.ndarray) -> str:
-    """Identifies the content of an 8-bit frame."""
-    return hashlib.sha256(frame.tobytes()).hexdigest()[:32]
+def digest(values: np.ndarray) -> str:
+    """Identifies the content of a frame, or of samples."""
+    return hashlib.sha256(values.tobytes()).hexdigest()[:32]
 
 
 class Reference:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tinyswitch import app_record
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.features import spectral
 from tinyswitch.features.spectral import Window
@@ -44,18 +44,10 @@ def read(model: Path) -> Record:
     """The record beside ``model``; raises TinyswitchError if it is missing or says what cannot be."""
     path = Path(model).with_suffix(".json")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        record = app_record.read(path, "gesture", lambda content: _record(Path(model), content))
     except FileNotFoundError:
         raise TinyswitchError(
             f"{path}: not there; a gesture model needs the record that `invoke train --app gesture` writes"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise TinyswitchError(f"{path}: {getattr(error, 'strerror', None) or 'not JSON'}") from None
-    try:
-        record = _record(Path(model), content)
-    except (LookupError, TypeError, ValueError, AttributeError):
-        raise TinyswitchError(
-            f"{path}: not the record of a gesture model; train it again with `invoke train --app gesture`"
         ) from None
     _check(path, record)
     return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,18 @@ class Scores:
     @property
     def recall(self) -> np.ndarray:
         return np.diag(self.confusion) / np.maximum(self.confusion.sum(1), 1)
+
+    def per_class(self, classes: Sequence[str], digits: int | None = None) -> dict[str, dict[str, float]]:
+        """Precision, recall and F1 by the class's name; rounded to ``digits`` behind the point if given."""
+
+        def shown(rate: float) -> float:
+            return rate if digits is None else round(rate, digits)
+
+        rates = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        return {
+            name: {key: shown(float(values[i])) for key, values in rates.items()}
+            for i, name in enumerate(classes)
+        }
 
     @property
     def f1(self) -> np.ndarray:

@@ -173,12 +173,7 @@ def _evaluate(
         "float_accuracy": _round((floats == held_out.labels).mean()),
         "recordings": scores.recordings,
         "recordings_right": scores.recordings_right,
-        "per_class": {
-            name: {"precision": _round(p), "recall": _round(r), "f1": _round(f)}
-            for name, p, r, f in zip(
-                material.classes, scores.precision, scores.recall, scores.f1, strict=True
-            )
-        },
+        "per_class": scores.per_class(material.classes, 4),
         "confusion": scores.confusion.tolist(),
         "accuracy_at_hz": {rate: _round(accuracy) for rate, accuracy in slower.items()},
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tinyswitch import app_record
 from tinyswitch.errors import TinyswitchError
 from tinyswitch.keywords.clips import CLASSES, UNKNOWN
 from tinyswitch.nets import MODELS
@@ -34,17 +34,9 @@ def read(model: Path) -> Record:
     """
     path = Path(model).with_suffix(".json")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        record = app_record.read(path, "keyword", lambda content: _record(Path(model), content))
     except FileNotFoundError:
         return Record(Path(model), CLASSES, None, ())
-    except (OSError, ValueError) as error:
-        raise TinyswitchError(f"{path}: {getattr(error, 'strerror', None) or 'not JSON'}") from None
-    try:
-        record = _record(Path(model), content)
-    except (LookupError, TypeError, ValueError, AttributeError):
-        raise TinyswitchError(
-            f"{path}: not the record of a keyword model; train it again with `invoke train --app keyword`"
-        ) from None
     if record.classes != CLASSES:
         raise TinyswitchError(
             f"{path}: classes {', '.join(record.classes)}; a keyword model tells {', '.join(CLASSES)} apart"

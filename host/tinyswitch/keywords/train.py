@@ -234,12 +234,9 @@ def _judge(
 
 
 def _figures(scores: Scores) -> dict[str, Any]:
-    rates = zip(CLASSES, scores.precision, scores.recall, scores.f1, strict=True)
     return {
         "accuracy": _round(scores.accuracy),
-        "per_class": {
-            name: {"precision": _round(p), "recall": _round(r), "f1": _round(f)} for name, p, r, f in rates
-        },
+        "per_class": scores.per_class(CLASSES, 4),
         "confusion": scores.confusion.tolist(),
     }
 

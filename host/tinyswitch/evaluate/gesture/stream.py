@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import serial
 from rich.console import Console
 
@@ -19,6 +17,7 @@ from tinyswitch.evaluate.gesture.reference import Reference
 from tinyswitch.evaluate.gesture.summary import gesture_summary
 from tinyswitch.evaluate.journal import write_json
 from tinyswitch.evaluate.recordings import Item, Line, Run
+from tinyswitch.evaluate.reference import digest
 from tinyswitch.gestures.recording import Recording
 from tinyswitch.gestures.table import Entry
 from tinyswitch.link import Client
@@ -98,11 +97,6 @@ class _Run(Run[GestureSession]):
     def more(self, session: GestureSession) -> Mapping[str, Any]:
         rate = self._job.entry.rate
         return {"rate_hz": rate.window.rate_hz, "step": rate.step}
-
-
-def digest(samples: np.ndarray) -> str:
-    """Identifies what is played."""
-    return hashlib.sha256(samples.tobytes()).hexdigest()[:32]
 
 
 def _line(recording: Recording, played: Played) -> Line:

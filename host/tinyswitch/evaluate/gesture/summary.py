@@ -54,7 +54,7 @@ def gesture_summary(
         "recordings_answered": len(lines),
         "recordings_right": board and board.recordings_right,
         "accuracy": board and board.accuracy,
-        "per_class": board and _per_class(board, classes),
+        "per_class": board and board.per_class(classes),
         "confusion": board and board.confusion.tolist(),
         "smoothed": _smoothed(lines, classes),
         "feature_cycles": features,
@@ -101,14 +101,6 @@ def _host_accuracy(
         for answer in expected[name][1]
     ]
     return float(np.mean(right)) if right else None
-
-
-def _per_class(scores: Scores, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    rates = zip(classes, scores.precision, scores.recall, scores.f1, strict=True)
-    return {
-        name: {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
-        for name, precision, recall, f1 in rates
-    }
 
 
 def _smoothed(lines: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> dict[str, int]:

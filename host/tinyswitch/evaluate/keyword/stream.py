@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from tinyswitch.evaluate.keyword.playing import KeywordSession, Part, Played
 from tinyswitch.evaluate.keyword.reference import LATEST, Expected, Reference, features, heard_before
 from tinyswitch.evaluate.keyword.summary import keyword_summary
 from tinyswitch.evaluate.recordings import Item, Line, Run
+from tinyswitch.evaluate.reference import digest
 from tinyswitch.features.frontend import RATE, ROWS
 from tinyswitch.keywords import wav
 from tinyswitch.keywords.recording import Recording
@@ -148,11 +148,6 @@ def _expected(
             bar = progress.add_task(f"LiteRT, {recording.name}", total=windows)
             found[recording.name] = reference.expected(rows, lambda bar=bar: progress.advance(bar))
     return found
-
-
-def digest(samples: np.ndarray) -> str:
-    """Identifies what is played."""
-    return hashlib.sha256(samples.tobytes()).hexdigest()[:32]
 
 
 def _line(played: Played, before: int) -> Line:

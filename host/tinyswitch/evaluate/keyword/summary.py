@@ -116,11 +116,8 @@ def _scores(
 
 
 def _per_class(scores: Scores, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    rates = zip(classes, scores.confusion.sum(1), scores.precision, scores.recall, scores.f1, strict=True)
-    return {
-        name: {"clips": int(clips), "precision": float(p), "recall": float(r), "f1": float(f)}
-        for name, clips, p, r, f in rates
-    }
+    counts = dict(zip(classes, scores.confusion.sum(1), strict=True))
+    return {name: {"clips": int(counts[name]), **rates} for name, rates in scores.per_class(classes).items()}
 
 
 def _detections(lines: Lines, recordings: Mapping[str, Recording]) -> dict[str, Any]:
